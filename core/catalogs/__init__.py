@@ -1,0 +1,1 @@
+"""Where items come from: static catalogs, item collections and STAC APIs."""

@@ -1,0 +1,169 @@
+"""What an item says of itself and its files, whatever catalog wrote it, and in whatever STAC version.
+
+An item is the plain dictionary of its JSON, with absolute hrefs. Nothing here reads a file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from ..errors import SourceError
+from ..grid import Bounds, short_crs
+
+BASELINE = re.compile(r"^(\d\d)\.(\d\d)$")
+PRODUCT = re.compile(
+    r"^(S2[A-Z])_MSIL\d[A-Z]_(?P<sensing>\d{8}T\d{6})(?:_N(?P<baseline>\d{4}))?_R(?P<orbit>\d{3})_T(?P<tile>\d{2}[A-Z]{3})"
+)
+TILE_IN_ID = re.compile(r"(?:^|_)T?(?P<tile>\d{2}[C-X][A-Z]{2})(?=_|$)")
+
+
+@dataclass(frozen=True)
+class Raster:
+    """One file of an item and its georeference as far as the metadata tells it.
+
+    `transform`: (a, b, c, d, e, f) of pixel to CRS, `shape`: (y, x); None where the item is silent.
+    `size`: bytes of the file where known.
+    """
+
+    href: str
+    crs: str | None
+    transform: tuple[float, ...] | None
+    shape: tuple[int, int] | None
+    nodata: float | None
+    size: int | None = None
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """(west, south, east, north) in `crs`, or None where the metadata does not tell."""
+        if self.transform is None or self.shape is None:
+            return None
+        a, _, c, _, e, f = self.transform
+        rows, columns = self.shape
+        return min(c, c + a * columns), min(f, f + e * rows), max(c, c + a * columns), max(f, f + e * rows)
+
+
+def bbox(item: dict[str, Any]) -> Bounds:
+    """(west, south, east, north) of an item in degrees; heights of a 3-D box are left out."""
+    box = item["bbox"]
+    return (*box[:2], *box[3:5]) if len(box) == 6 else tuple(box)
+
+
+def asset_crs(item: dict[str, Any], asset: dict[str, Any]) -> str | None:
+    """The CRS of an asset: `proj:code`, then `proj:epsg`, then WKT2 or PROJJSON, of the asset, then of
+    the item; None when the metadata does not say. Raises `SourceError` for one that PROJ does not know.
+    """
+    for source in (asset, item["properties"]):
+        for key in ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson"):
+            value = source.get(key)
+            if value is None:
+                continue
+            text = f"EPSG:{value}" if key == "proj:epsg" else json.dumps(value) if key == "proj:projjson" else value
+            try:
+                crs = CRS.from_user_input(text)
+            except CRSError as error:
+                raise SourceError(f"Item {item['id']} has a CRS that is not known: {key} = {value!r}.") from error
+            return short_crs(crs)
+    return None
+
+
+def raster_of(item: dict[str, Any], asset: dict[str, Any]) -> Raster:
+    """The file of an asset with what asset and item say about its place."""
+    properties = item["properties"]
+    band = raster_band(asset)
+    transform = asset.get("proj:transform", properties.get("proj:transform"))
+    shape = asset.get("proj:shape", properties.get("proj:shape"))
+    nodata = band.get("nodata", asset.get("nodata"))
+    return Raster(
+        href=asset["href"],
+        crs=asset_crs(item, asset),
+        transform=tuple(float(value) for value in transform[:6]) if transform else None,
+        shape=(int(shape[0]), int(shape[1])) if shape else None,
+        nodata=float(nodata) if nodata is not None else None,
+        size=asset.get("file:size"),
+    )
+
+
+def raster_band(asset: dict[str, Any]) -> dict[str, Any]:
+    """The first band's `nodata`, `scale` and `offset`: `raster:bands` of STAC 1.0, or the band and asset
+    fields of STAC 1.1 (`raster:scale`, `raster:offset`)."""
+    old = (asset.get("raster:bands") or [{}])[0]
+    new = (asset.get("bands") or [{}])[0]
+    merged = {}
+    for name in ("nodata", "scale", "offset"):
+        for value in (old.get(name), *(place.get(key) for place in (new, asset) for key in (f"raster:{name}", name))):
+            if value is not None:
+                merged[name] = value
+                break
+    return merged
+
+
+def band_names(asset: dict[str, Any]) -> list[tuple[str, str]]:
+    """(name, common name) of the asset's bands, from `eo:bands` or STAC 1.1 `bands`; "" where absent."""
+    bands = asset.get("eo:bands") or asset.get("bands") or []
+    return [
+        (str(band.get("name", "")), str(band.get("common_name") or band.get("eo:common_name") or ""))
+        for band in bands
+    ]
+
+
+def processing_baseline(item: dict[str, Any]) -> str:
+    """The Sentinel-2 processing baseline as "05.09", or "" when nothing says it."""
+    properties = item["properties"]
+    for key in ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version"):
+        if BASELINE.match(str(properties.get(key, ""))):
+            return str(properties[key])
+    product = _product(item)
+    if product and product["baseline"]:
+        return f"{product['baseline'][:2]}.{product['baseline'][2:]}"
+    return ""
+
+
+def relative_orbit(item: dict[str, Any]) -> int | None:
+    """The relative orbit from `sat:relative_orbit` or the product's name, None when nothing says it."""
+    value = item["properties"].get("sat:relative_orbit")
+    if value is not None:
+        return int(value)
+    product = _product(item)
+    return int(product["orbit"]) if product else None
+
+
+def platform(item: dict[str, Any]) -> str:
+    """The platform in lower case ("sentinel-2a"), "" when the item does not say it."""
+    return str(item["properties"].get("platform") or "").lower().replace(" ", "-")
+
+
+def tile(item: dict[str, Any]) -> str:
+    """The MGRS tile ("32TMT"), "" when nothing says it."""
+    properties = item["properties"]
+    code = str(properties.get("grid:code") or "")
+    if code.startswith("MGRS-"):
+        return code[5:]
+    if properties.get("s2:mgrs_tile"):
+        return str(properties["s2:mgrs_tile"])
+    product = _product(item)
+    if product:
+        return product["tile"]
+    match = TILE_IN_ID.search(item["id"])
+    return match["tile"] if match else ""
+
+
+def sensing_start(item: dict[str, Any]) -> str:
+    """The sensing start that copies and reprocessings of one scene share: that of the product's name,
+    else the item's time to the second."""
+    product = _product(item)
+    return product["sensing"] if product else item["properties"]["datetime"][:19]
+
+
+def _product(item: dict[str, Any]) -> re.Match | None:
+    properties = item["properties"]
+    for name in (properties.get("s2:product_uri"), properties.get("sentinel:product_id"), item["id"]):
+        match = PRODUCT.match(str(name or ""))
+        if match:
+            return match
+    return None

@@ -1,0 +1,66 @@
+"""How values become the numbers on disk, and the attributes that say so.
+
+Reflectance: int16, scale 1e-4, fill -32768, the same in every cube. AOT and WVP: uint16, 1e-3.
+Classes: uint8 with their meanings; a missing pixel is a class of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """value = stored * `scale`; `fill` is the stored number of a missing value, None for classes."""
+
+    dtype: str
+    scale: float | None = None
+    fill: int | None = None
+
+    def attributes(self) -> dict[str, Any]:
+        """CF attributes; the scale as float32, so that every xarray version decodes to float32."""
+        return {} if self.scale is None else {"scale_factor": np.float32(self.scale)}
+
+    def pack(self, values: np.ndarray) -> tuple[np.ndarray, int]:
+        """The stored numbers of `values` (any shape; NaN = missing), and how many were clipped to fit."""
+        if self.scale is None:
+            return values.astype(self.dtype), 0
+        limits = np.iinfo(self.dtype)
+        low = limits.min + 1 if self.fill == limits.min else limits.min
+        high = limits.max - 1 if self.fill == limits.max else limits.max
+        steps = np.rint(values / self.scale)
+        missing = np.isnan(steps)
+        clipped = int(np.count_nonzero((steps < low) | (steps > high)))
+        steps = np.where(missing, self.fill, np.clip(steps, low, high))
+        return steps.astype(self.dtype), clipped
+
+    def unpack(self, stored: np.ndarray) -> np.ndarray:
+        """The values of stored numbers, float32 with NaN; classes unchanged."""
+        if self.scale is None:
+            return stored
+        return np.where(stored == self.fill, np.nan, stored * self.scale).astype(np.float32)
+
+
+REFLECTANCE = Encoding("int16", 1e-4, -32768)
+ATMOSPHERE = Encoding("uint16", 1e-3, 65535)
+CLASSES = Encoding("uint8")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable (time, y, x) of a cube: its name, encoding and attributes."""
+
+    name: str
+    encoding: Encoding
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def flags(classes: dict[int, str]) -> dict[str, Any]:
+    """CF attributes of a variable of classes."""
+    return {
+        "flag_values": np.array(list(classes), dtype="uint8"),
+        "flag_meanings": " ".join(classes.values()),
+    }

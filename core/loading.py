@@ -1,0 +1,182 @@
+"""Reads single bands of single files onto the grid, exactly, and fuses those of one date.
+
+Numbers stay digital numbers (DN) here, as float32 with NaN for missing (uint16 is exact in it); classes
+stay uint8. The rule of resampling is the contract's: same lattice: copied; coarser and nesting: nearest;
+coarser otherwise: bilinear; finer: average; classes: nearest, mode when coarsening. Overviews are never
+read in place of pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import rasterio
+from pyproj import CRS
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.warp import reproject
+from rasterio.windows import Window
+
+from .errors import SourceError
+from .grid import Grid, transform_bounds
+from .sources.sentinel2 import BandFile
+
+GDAL_OPTIONS = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
+    "GDAL_HTTP_MULTIPLEX": "YES",
+    "GDAL_HTTP_VERSION": 2,
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "GDAL_HTTP_MAX_RETRY": 5,
+    "GDAL_HTTP_RETRY_DELAY": 0.5,
+    "GDAL_HTTP_CONNECTTIMEOUT": 10,
+    "GDAL_HTTP_TIMEOUT": 60,
+    "VSI_CACHE": True,
+}
+ON_LATTICE = 0.01  # of a pixel, over the whole grid: less is the rounding of somebody's metadata
+FINER = 0.95  # a source pixel below this share of the grid's is averaged
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a source lies on the grid. `row`, `column`: of the source pixel under the grid's first pixel,
+    where the lattices are equal (`copied`)."""
+
+    copied: bool
+    nests: bool
+    ratio: float
+    row: int = 0
+    column: int = 0
+
+
+def placement(transform: rasterio.Affine, crs: str, grid: Grid) -> Placement:
+    """Compare a file's lattice (its `transform` and CRS) with the grid's.
+
+    `ratio`: size of a source pixel in grid pixels (below 1: the source is finer).
+    """
+    if not CRS.from_user_input(crs).equals(CRS.from_user_input(grid.crs), ignore_axis_order=True):
+        return Placement(False, False, _ratio_across(transform, crs, grid))
+    kx, ky = transform.a / grid.resolution_x, -transform.e / grid.resolution_y
+    if transform.b or transform.d or kx <= 0 or ky <= 0:
+        return Placement(False, False, math.sqrt(abs(kx * ky)))
+    # The grid's first edges, in source pixels; and how far lattices drift apart over the grid.
+    column = (grid.left - transform.c) / transform.a
+    row = (grid.top - transform.f) / transform.e
+    drift = max(abs(kx - round(kx)) * grid.width, abs(ky - round(ky)) * grid.height)
+    whole = drift < ON_LATTICE and round(kx) == round(ky) and round(kx) >= 1
+    if whole and round(kx) == 1 and _integer(column) and _integer(row):
+        return Placement(True, True, 1.0, round(row), round(column))
+    # A coarser source nests when its edges are edges of the grid.
+    nests = whole and _integer(column * kx) and _integer(row * ky)
+    return Placement(False, nests and round(kx) > 1, math.sqrt(kx * ky))
+
+
+def _integer(value: float) -> bool:
+    return abs(value - round(value)) < ON_LATTICE
+
+
+def _ratio_across(transform: rasterio.Affine, crs: str, grid: Grid) -> float:
+    """Size of a source pixel in grid pixels where the CRS differ, at the grid's centre."""
+    west, south, east, north = transform_bounds(grid.bounds, grid.crs, crs)
+    area_of_grid_pixel = (east - west) * (north - south) / (grid.width * grid.height)
+    # The box around a turned rectangle is larger than it; good enough to tell 10 m from 20 m.
+    return math.sqrt(abs(transform.a * transform.e) / area_of_grid_pixel)
+
+
+def resampling_for(place: Placement, classes: bool, choice: str | None = None) -> Resampling:
+    """The method of the contract's default rule, or the user's `choice` (a name of GDAL's methods)."""
+    if choice:
+        return Resampling[choice]
+    if place.ratio < FINER:
+        return Resampling.mode if classes else Resampling.average
+    return Resampling.nearest if classes or place.nests else Resampling.bilinear
+
+
+def open_raster(href: str) -> rasterio.DatasetReader:
+    """Open a GeoTIFF or JPEG 2000 file, and nothing else: a remote "VRT" could name local files."""
+    driver = "JP2OpenJPEG" if plain(href).lower().endswith(".jp2") else "GTiff"
+    return rasterio.open(href, driver=driver, sharing=False)
+
+
+def read_band(file: BandFile, grid: Grid, classes: bool, choice: str | None = None) -> np.ndarray:
+    """One band of one file on the grid: (y, x), float32 DN with NaN, or uint8 classes with 0 for missing.
+
+    Raises `SourceError`, naming the file, when it cannot be opened or read.
+    """
+    try:
+        with (
+            rasterio.Env(**GDAL_OPTIONS),
+            open_raster(file.raster.href) as source,
+        ):
+            return _read(source, file, grid, classes, choice)
+    except RasterioError as error:
+        raise SourceError(
+            f"The file {plain(file.raster.href)} cannot be read ({' '.join(str(error).split())[:200]})."
+        ) from error
+
+
+def _read(source, file, grid, classes, choice):
+    crs = source.crs.to_wkt() if source.crs else file.raster.crs
+    if crs is None:
+        raise SourceError(f"The file {plain(file.raster.href)} has no CRS, and its item names none.")
+    place = placement(source.transform, crs, grid)
+    missing = 0 if classes else math.nan
+    nodata = source.nodata if source.nodata is not None else file.nodata
+    out = np.full(grid.shape, missing, dtype=np.uint8 if classes else np.float32)
+    if place.copied:
+        _copy(source, place, nodata, missing, out)
+        return out
+    reproject(
+        source=rasterio.band(source, 1),
+        destination=out,
+        src_crs=crs,
+        src_nodata=nodata,
+        dst_crs=grid.crs,
+        dst_transform=grid.geobox.transform,
+        dst_nodata=missing,
+        resampling=resampling_for(place, classes, choice),
+        tolerance=0,  # the exact transformation of every pixel, not GDAL's approximation of 1/8 pixel
+    )
+    return out
+
+
+def _copy(source, place, nodata, missing, out):
+    rows, columns = out.shape
+    top, left = max(place.row, 0), max(place.column, 0)
+    bottom, right = min(place.row + rows, source.height), min(place.column + columns, source.width)
+    if bottom <= top or right <= left:
+        return
+    pixels = source.read(1, window=Window(left, top, right - left, bottom - top))
+    values = pixels.astype(out.dtype)
+    if not (isinstance(missing, int) and nodata == missing):
+        values[pixels == nodata] = missing
+    out[top - place.row : bottom - place.row, left - place.column : right - place.column] = values
+
+
+def fused(files: list[BandFile], grid: Grid, classes: bool, choice: str | None = None) -> np.ndarray:
+    """The bands of several files as one: the first valid value wins, in the order of `files`.
+
+    Values, not DN, for anything but classes: each file has its own scale and offset. (y, x), float64
+    with NaN so that no rounding happens before packing; classes uint8 with 0 for missing.
+    """
+    result = None
+    for file in files:
+        pixels = read_band(file, grid, classes, choice)
+        values = pixels if classes else pixels.astype(np.float64) * file.scale + file.offset
+        if result is None:
+            result = values
+        else:
+            holes = result == 0 if classes else np.isnan(result)
+            np.copyto(result, values, where=holes)
+        if not (np.any(result == 0) if classes else np.any(np.isnan(result))):
+            break
+    if result is None:
+        result = np.zeros(grid.shape, np.uint8) if classes else np.full(grid.shape, math.nan)
+    return result
+
+
+def plain(href: str) -> str:
+    """An href without its query, which may hold a signature."""
+    return href.split("?")[0]
