@@ -23,7 +23,7 @@ from rasterio.errors import RasterioError
 
 from .. import __version__
 from .catalogs.search import search
-from .cube.describe import LayerInfo, describe_layers
+from .cube.describe import LayerInfo, best_date, describe_layers, title_of
 from .cube.encoding import ATMOSPHERE, CLASSES, REFLECTANCE, Variable, flags
 from .cube.layers import write_layers
 from .cube.write import CHUNK, CubeFile, whole_file
@@ -59,6 +59,7 @@ class BuildResult:
     """`output`: path of the cube, empty for a dry run. Sizes in 10^6 bytes. `layers` to show."""
 
     output: str
+    title: str
     n_items: int
     n_dates: int
     estimated_mb: float
@@ -110,6 +111,7 @@ def build_minicube(parameters: BuildParameters, progress: Progress) -> BuildResu
     layers = () if output is None else write_cube(plan, output, progress.part(0.1, 1.0))
     return BuildResult(
         output=str(output or ""),
+        title=title_of(output, [date.day.isoformat() for date in plan.dates]) if output else "",
         n_items=len(plan.scenes),
         n_dates=len(plan.dates),
         estimated_mb=round(size, 3),
@@ -286,13 +288,15 @@ def write_cube(plan: Plan, output: Path, progress: Progress) -> list[LayerInfo]:
         with CubeFile(part, plan.grid, days, variables, _global_attributes(plan)) as cube:
             state = _fill(cube, plan, progress)
             _per_date(cube, plan, state)
-        write_layers(output, plan.grid, [day.isoformat() for day in days], variables)
+        dates = [day.isoformat() for day in days]
+        best = best_date(state["clear_share"].tolist())
+        write_layers(output, plan.grid, dates, variables, best)
     clipped = {name: count for name, count in cube.clipped.items() if count}
     if clipped:
         log.warning("Values above 3.2767 were clipped: %s", clipped)
     log.info("Cube written: %s (%.1f MB)", output, output.stat().st_size / 1e6)
     progress.update(1.0, "Done")
-    return describe_layers(output, variables, [day.isoformat() for day in days], state["clear_share"].tolist())
+    return describe_layers(output, variables, dates, best)
 
 
 def _fill(cube: CubeFile, plan: Plan, progress: Progress) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from ..errors import InputError, StorageError
 from ..grid import Grid
 from ..progress import Progress
 from .encoding import Encoding, Variable
-from .layers import layers_folder, write_layers
+from .layers import RGB_NAME, has_rgb, layers_folder, write_layers
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,19 @@ class DescribeResult:
     layers: tuple[LayerInfo, ...]
 
 
-def describe_layers(
-    cube: Path, variables: list[Variable], dates: list[str], clear_share: list[float]
-) -> list[LayerInfo]:
-    """The layers of a cube with `variables` over `dates`; `clear_share` may be NaN where unknown."""
+def best_date(clear_share: list[float]) -> int:
+    """The number (from 1) of the clearest date; 1 where nothing is known."""
     shares = np.asarray(clear_share, dtype=float)
-    best = int(np.nanargmax(shares)) + 1 if shares.size and not np.all(np.isnan(shares)) else 1
+    return int(np.nanargmax(shares)) + 1 if shares.size and not np.all(np.isnan(shares)) else 1
+
+
+def title_of(cube: Path, dates: list[str]) -> str:
+    """What a person calls the cube: its file and its period."""
+    return f"{cube.stem}, {dates[0]} to {dates[-1]}"
+
+
+def describe_layers(cube: Path, variables: list[Variable], dates: list[str], best: int) -> list[LayerInfo]:
+    """The layers of a cube with `variables` over `dates`; natural colours first, where it has them."""
     layers = []
     for variable in variables:
         attributes = variable.attributes
@@ -71,6 +78,10 @@ def describe_layers(
                 best=best,
             )
         )
+    if has_rgb(variables):
+        path = str(layers_folder(cube) / f"{RGB_NAME}.vrt")
+        name = f"natural colours of {dates[best - 1]}"
+        layers.insert(0, LayerInfo(RGB_NAME, path, "rgb", name, "1", (dates[best - 1],), {}, best))
     return layers
 
 
@@ -85,7 +96,7 @@ def describe_cube(parameters: DescribeParameters, progress: Progress) -> Describ
         raise InputError(f"CUBE does not exist: {path}.")
     try:
         with h5netcdf.File(path, "r") as file:
-            grid, dates, variables, shares, title = _read(file, path)
+            grid, dates, variables, shares = _read(file, path)
     except OSError as error:
         raise StorageError(f"{path} is not a readable NetCDF-4 file ({error}).") from error
     names = [variable.name for variable in variables]
@@ -95,13 +106,14 @@ def describe_cube(parameters: DescribeParameters, progress: Progress) -> Describ
             f"The cube has no variable {', '.join(unknown)}.", f"It has: {', '.join(names)}."
         )
     folder = layers_folder(path)
+    best = best_date(shares)
     if not all((folder / f"{name}.vrt").is_file() for name in names):
-        write_layers(path, grid, dates, variables)
+        write_layers(path, grid, dates, variables, best)
     wanted = [v for v in variables if not parameters.variables or v.name in parameters.variables]
-    return DescribeResult(title, tuple(describe_layers(path, wanted, dates, shares)))
+    return DescribeResult(title_of(path, dates), tuple(describe_layers(path, wanted, dates, best)))
 
 
-def _read(file: h5netcdf.File, path: Path) -> tuple[Grid, list[str], list[Variable], list[float], str]:
+def _read(file: h5netcdf.File, path: Path) -> tuple[Grid, list[str], list[Variable], list[float]]:
     if not {"time", "y", "x"} <= set(file.dimensions) or "spatial_ref" not in file.variables:
         raise InputError(f"{path.name} is not a minicube: it needs the dimensions time, y, x and spatial_ref.")
     crs = file.variables["spatial_ref"].attrs
@@ -112,7 +124,7 @@ def _read(file: h5netcdf.File, path: Path) -> tuple[Grid, list[str], list[Variab
         top=top,
         resolution_x=width,
         resolution_y=-height,
-        width=len(file.dimensions["x"]) if hasattr(file.dimensions["x"], "__len__") else file.dimensions["x"].size,
+        width=file.dimensions["x"].size,
         height=file.dimensions["y"].size,
     )
     days = np.asarray(file.variables["time"][...])
@@ -129,9 +141,10 @@ def _read(file: h5netcdf.File, path: Path) -> tuple[Grid, list[str], list[Variab
                 None if fill is None else int(np.ravel(fill)[0]),
             )
             variables.append(Variable(name, encoding, attributes))
-    shares = file.variables.get("s2_clear_share") if hasattr(file.variables, "get") else None
-    share = np.asarray(shares[...]).tolist() if shares is not None else [float("nan")] * len(dates)
-    return grid, dates, variables, share, _text(file.attrs.get("title", path.stem))
+    shares = [float("nan")] * len(dates)
+    if "s2_clear_share" in file.variables:
+        shares = np.asarray(file.variables["s2_clear_share"][...]).tolist()
+    return grid, dates, variables, shares
 
 
 def _plain(value: Any) -> Any:

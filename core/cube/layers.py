@@ -35,17 +35,31 @@ def layers_folder(cube: Path) -> Path:
     return cube.with_name(cube.stem + ".layers")
 
 
-def write_layers(cube: Path, grid: Grid, dates: list[str], variables: list[Variable]) -> Path:
+RGB = ("s2_B04", "s2_B03", "s2_B02")
+RGB_NAME = "s2_rgb"
+
+
+def has_rgb(variables: list[Variable]) -> bool:
+    """Whether a cube has the three bands of natural colours."""
+    return set(RGB) <= {variable.name for variable in variables}
+
+
+def write_layers(cube: Path, grid: Grid, dates: list[str], variables: list[Variable], best: int) -> Path:
     """Write one VRT per variable into the cube's layers folder, which is replaced as a whole.
 
-    `dates`: ISO dates of the bands. Returns the folder.
+    `dates`: ISO dates of the bands. Where the cube has red, green and blue, one more shows them together
+    for date number `best` (from 1). Returns the folder.
     """
     folder = layers_folder(cube)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=cube.parent))
     try:
         for variable in variables:
-            document = vrt(f'NETCDF:"../{cube.name}":{variable.name}', grid, dates, variable)
-            (fresh / f"{variable.name}.vrt").write_text(document, encoding="utf-8")
+            bands = [(variable, number, date) for number, date in enumerate(dates, start=1)]
+            (fresh / f"{variable.name}.vrt").write_text(vrt(cube.name, grid, bands), encoding="utf-8")
+        if has_rgb(variables):
+            by_name = {variable.name: variable for variable in variables}
+            bands = [(by_name[name], best, f"{name} {dates[best - 1]}") for name in RGB]
+            (fresh / f"{RGB_NAME}.vrt").write_text(vrt(cube.name, grid, bands), encoding="utf-8")
         os.chmod(fresh, 0o777 & ~0o022)
         aside = None
         if folder.exists():
@@ -59,24 +73,25 @@ def write_layers(cube: Path, grid: Grid, dates: list[str], variables: list[Varia
     return folder
 
 
-def vrt(source: str, grid: Grid, dates: list[str], variable: Variable) -> str:
-    """The VRT document of one variable; `source` is relative to the VRT's folder."""
+def vrt(cube_name: str, grid: Grid, bands: list[tuple[Variable, int, str]]) -> str:
+    """A VRT document in the layers folder of a cube; a band is (variable, number of its date, name)."""
     height, width = grid.shape
     root = ET.Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
-    ET.SubElement(root, "SRS", dataAxisToSRSAxisMapping="1,2").text = CRS.from_user_input(grid.crs).to_wkt("WKT1_GDAL")
+    srs = ET.SubElement(root, "SRS", dataAxisToSRSAxisMapping="1,2")
+    srs.text = CRS.from_user_input(grid.crs).to_wkt("WKT1_GDAL")
     west, _, _, north = grid.bounds
     terms = (west, grid.resolution_x, 0.0, north, 0.0, -grid.resolution_y)
     ET.SubElement(root, "GeoTransform").text = ", ".join(repr(float(term)) for term in terms)
-    for number, date in enumerate(dates, start=1):
-        _band(root, source, number, date, variable)
+    for place, (variable, number, name) in enumerate(bands, start=1):
+        _band(root, f'NETCDF:"../{cube_name}":{variable.name}', place, number, name, variable)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode")
 
 
-def _band(root: ET.Element, source: str, number: int, date: str, variable: Variable) -> None:
+def _band(root: ET.Element, source: str, place: int, number: int, name: str, variable: Variable) -> None:
     encoding = variable.encoding
-    band = ET.SubElement(root, "VRTRasterBand", dataType=GDAL_TYPES[encoding.dtype], band=str(number))
-    ET.SubElement(band, "Description").text = date
+    band = ET.SubElement(root, "VRTRasterBand", dataType=GDAL_TYPES[encoding.dtype], band=str(place))
+    ET.SubElement(band, "Description").text = name
     if encoding.fill is not None:
         ET.SubElement(band, "NoDataValue").text = str(encoding.fill)
     if encoding.scale is not None:

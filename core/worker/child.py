@@ -42,10 +42,10 @@ class Channel:
         os.dup2(2, 1)
         self._scratch: list[Path] = []
 
-    def send(self, kind: str, **fields: Any) -> None:
+    def send(self, type: str, **fields: Any) -> None:
         from minicuber.core.worker.messages import encode
 
-        line = encode({"type": kind, **fields})
+        line = encode({"type": type, **fields})
         with self._lock:
             while line:
                 line = line[os.write(self._fd, line) :]
@@ -104,7 +104,7 @@ def main() -> None:
     package = load_package()
     channel = Channel()
 
-    from minicuber.core.errors import Cancelled, InputError, MinicuberError
+    from minicuber.core.errors import Cancelled, EnvironmentProblem, InputError, MinicuberError
     from minicuber.core.progress import Progress
     from minicuber.core.worker.messages import PROTOCOL, decode
 
@@ -138,6 +138,18 @@ def main() -> None:
         # The client tells the user; it compares the same numbers.
         channel.leave(2)
 
+    def fail(error: BaseException) -> None:
+        """Report an error and end; what no user is meant to see is a bug, and named so by the client."""
+        known = isinstance(error, MinicuberError)
+        channel.send(
+            "error",
+            kind=type(error).__name__ if known else "bug",
+            message=error.message if known else f"{type(error).__name__}: {error}",
+            hint=error.hint if known else "",
+            traceback="" if isinstance(error, Cancelled) else traceback.format_exc(),
+        )
+        channel.leave(0 if known else 1)
+
     logging.getLogger().addHandler(LogHandler(channel))
     logging.getLogger("minicuber").setLevel(logging.INFO)
     logging.captureWarnings(True)
@@ -145,33 +157,21 @@ def main() -> None:
         from minicuber.core.jobs import run_job
 
         result = run_job(order["job"], order.get("parameters") or {}, progress)
-    except Cancelled:
-        channel.send("error", kind="Cancelled", message="Cancelled.", hint="", traceback="")
-        channel.leave(0)
     except MinicuberError as error:
-        channel.send(
-            "error",
-            kind=type(error).__name__,
-            message=error.message,
-            hint=error.hint,
-            traceback=traceback.format_exc(),
-        )
-        channel.leave(0)
+        fail(error)
     except MemoryError:
-        error = InputError(
-            "There is not enough memory for this job.", "Choose a smaller extent, fewer dates or bands."
+        fail(InputError("There is not enough memory for this job.", "Choose a smaller extent, fewer dates or bands."))
+    except ModuleNotFoundError as error:
+        if (error.name or "minicuber").split(".")[0] == "minicuber":
+            fail(error)
+        fail(
+            EnvironmentProblem(
+                f"The Python of Minicuber at {sys.executable} has no package {error.name}.",
+                "Run the algorithm minicuber:setupenvironment, or correct the setting.",
+            )
         )
-        channel.send("error", kind="InputError", message=error.message, hint=error.hint, traceback="")
-        channel.leave(0)
     except BaseException as error:  # noqa: BLE001  (a bug: the client shows it as one, with the traceback)
-        channel.send(
-            "error",
-            kind="bug",
-            message=f"{type(error).__name__}: {error}",
-            hint="",
-            traceback=traceback.format_exc(),
-        )
-        channel.leave(1)
+        fail(error)
     channel.send("result", value=result)
     # Not sys.exit: libraries' threads and GDAL's teardown must not keep a finished job waiting.
     channel.leave(0)

@@ -7,11 +7,9 @@ Standard library only, Python 3.9: this half runs inside QGIS. Nothing here bloc
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -19,7 +17,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Callable, Mapping
 
-from ..environment.environ import child_environ
+from ..environment.processes import child_environ, kill, python_command, session_options
 from ..errors import BY_NAME, Cancelled, EnvironmentProblem, WorkerCrash
 from .child import remove_scratch
 from .messages import PROTOCOL, decode, encode
@@ -132,22 +130,15 @@ class _Child:
         self.scratch: list[Path] = []
         self.tail: deque[str] = deque(maxlen=TAIL)
         self._messages: queue.SimpleQueue = queue.SimpleQueue()
-        options: dict[str, Any] = {}
-        if sys.platform == "win32":
-            options["creationflags"] = subprocess.CREATE_NO_WINDOW
-        else:
-            # A session of its own: Ctrl+C in the terminal of QGIS reaches QGIS alone, and a cancel
-            # can end the child with everything that it started.
-            options["start_new_session"] = True
         try:
             self.process = subprocess.Popen(
-                [python, "-I", "-B", "-X", "utf8", str(CHILD)],
+                python_command(python, CHILD),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=tempfile.gettempdir(),
                 env=child_environ(),
-                **options,
+                **session_options(),
             )
         except OSError as error:
             raise EnvironmentProblem(
@@ -211,20 +202,12 @@ class _Child:
         try:
             self.process.wait(0.3)
         except subprocess.TimeoutExpired:
-            self._kill()
+            kill(self.process)
         for thread in self._threads:
             thread.join(1)
         self.process.stdout.close()
         self.process.stderr.close()
         remove_scratch(self.scratch)
-
-    def _kill(self) -> None:
-        if sys.platform == "win32":
-            self.process.kill()
-        else:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(5)
 
 
 def _how(code: int | None) -> str:

@@ -1,0 +1,1 @@
+"""The desktop: menu, toolbar, options. It opens the dialogs of Processing wherever those serve."""

@@ -1,0 +1,105 @@
+"""The plugin object that QGIS makes: registers the provider, the menu, the toolbar and the options page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import QgsApplication
+from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtWidgets import QAction
+
+from ..processing.base import ICON
+from ..processing.help import HELP
+from ..processing.parameters import crs_text
+from ..processing.provider import MinicuberProvider
+from ..processing.settings import remembered
+from ..processing.text import tr
+from .options import OptionsFactory
+
+MENU = "&Minicuber"
+
+
+class MinicuberPlugin:
+    """`initProcessing` is all that `qgis_process` calls; `initGui` adds the desktop's part."""
+
+    def __init__(self, iface: Any) -> None:
+        self.iface = iface
+        self.provider: MinicuberProvider | None = None
+        self.actions: list[QAction] = []
+        self.toolbar = None
+        self.options: OptionsFactory | None = None
+        self._dialogs: list[Any] = []
+
+    def initProcessing(self) -> None:
+        if self.provider is None:
+            self.provider = MinicuberProvider()
+            QgsApplication.processingRegistry().addProvider(self.provider)
+
+    def initGui(self) -> None:
+        self.initProcessing()
+        self.toolbar = self.iface.addToolBar("Minicuber")
+        self.toolbar.setObjectName("MinicuberToolBar")
+        self._add_action("build", tr("Build minicube from canvas"), self.build_from_canvas, toolbar=True)
+        for name in ("loadminicube", "createdemodata", "setupenvironment"):
+            self._add_action(name, tr(HELP[name]["NAME"]) + "…", self._opener(name))
+        self.options = OptionsFactory()
+        self.iface.registerOptionsWidgetFactory(self.options)
+
+    def unload(self) -> None:
+        for action in self.actions:
+            self.iface.removePluginMenu(MENU, action)
+            action.deleteLater()
+        self.actions.clear()
+        if self.toolbar is not None:
+            self.toolbar.deleteLater()
+            self.toolbar = None
+        if self.options is not None:
+            self.iface.unregisterOptionsWidgetFactory(self.options)
+            self.options = None
+        if self.provider is not None:
+            QgsApplication.processingRegistry().removeProvider(self.provider)
+            self.provider = None
+
+    def build_from_canvas(self) -> Any:
+        """Open the dialog of `minicuber:buildminicube` with the canvas extent filled in."""
+        return self.open_dialog("buildminicube", {"EXTENT": self.canvas_extent()})
+
+    def canvas_extent(self) -> str:
+        """The extent that the canvas shows, with the project's CRS, as Processing writes it."""
+        canvas = self.iface.mapCanvas()
+        box, crs = canvas.extent(), canvas.mapSettings().destinationCrs()
+        name = crs_text(crs)
+        corners = (box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum())
+        return ",".join(f"{value:.9f}" for value in corners) + f" [{name}]"
+
+    def open_dialog(self, algorithm: str, parameters: dict[str, Any]) -> Any:
+        """Open an algorithm's dialog with the values of its last run, overlaid by `parameters`.
+
+        Without the core's environment the dialog that sets it up opens instead, with a word why.
+        """
+        made = QgsApplication.processingRegistry().createAlgorithmById(f"minicuber:{algorithm}")
+        allowed, why = made.canExecute()
+        if not allowed:
+            self.iface.messageBar().pushInfo("Minicuber", why)
+            algorithm, parameters = "setupenvironment", {}
+        # QGIS's package, not ours: imports are absolute.
+        from processing import createAlgorithmDialog
+
+        dialog = createAlgorithmDialog(f"minicuber:{algorithm}", {**remembered(algorithm), **parameters})
+        dialog.setModal(False)
+        dialog.show()
+        # Python would collect a dialog that nobody holds; a closed one is let go at the next opening.
+        self._dialogs = [kept for kept in self._dialogs if kept.isVisible()] + [dialog]
+        return dialog
+
+    def _opener(self, algorithm: str):
+        return lambda: self.open_dialog(algorithm, {})
+
+    def _add_action(self, name: str, text: str, slot, toolbar: bool = False) -> None:
+        action = QAction(QIcon(str(ICON)), text, self.iface.mainWindow())
+        action.setObjectName(f"minicuber_{name}")
+        action.triggered.connect(lambda checked=False: slot())
+        self.iface.addPluginToMenu(MENU, action)
+        if toolbar:
+            self.toolbar.addAction(action)
+        self.actions.append(action)

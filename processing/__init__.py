@@ -1,0 +1,1 @@
+"""The Processing provider: the algorithms that QGIS shows, thin over the core."""

@@ -1,0 +1,167 @@
+"""What all algorithms share: checks, help, the child process, errors, and loading of results.
+
+The toolbox, models, scripts and `qgis_process` call different parts of an algorithm, on different
+threads (design: "the base class checks what the toolbox checks"). So a subclass says only what it reads
+(`read`, on the thread that prepares) and what it does (`work`); problems found while reading are kept
+and raised by `processAlgorithm`, whose exceptions every caller shows.
+"""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingException,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterDefinition,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from ..core.environment.lookup import CorePython, find_core_python
+from ..core.errors import MinicuberError
+from .child import run_job
+from .help import HELP
+from .network import network_environment
+from .parameters import Parameters
+from .project import loader
+from .settings import environments_folder, python_setting, remember
+from .text import tr
+
+ICON = Path(__file__).resolve().parent.parent / "resources" / "icons" / "minicuber.svg"
+ADVANCED = getattr(
+    getattr(QgsProcessingParameterDefinition, "Flag", QgsProcessingParameterDefinition), "FlagAdvanced"
+)
+
+
+class MinicuberAlgorithm(QgsProcessingAlgorithm):
+    """Base of all algorithms. A subclass sets `ID` and writes `initAlgorithm`, `read` and `work`."""
+
+    ID = ""
+    NEEDS_CORE = True
+
+    # --- what QGIS asks for -------------------------------------------------------------------
+
+    def createInstance(self) -> MinicuberAlgorithm:
+        return type(self)()
+
+    def name(self) -> str:
+        return self.ID
+
+    def displayName(self) -> str:
+        return tr(HELP[self.ID]["NAME"])
+
+    def shortDescription(self) -> str:
+        return tr(HELP[self.ID]["SHORT"])
+
+    def shortHelpString(self) -> str:
+        return tr(HELP[self.ID]["HELP"])
+
+    def group(self) -> str:
+        return tr(HELP[self.ID]["GROUP"])
+
+    def groupId(self) -> str:
+        return HELP[self.ID]["GROUP_ID"]
+
+    def tags(self) -> list[str]:
+        return HELP[self.ID]["TAGS"].split()
+
+    def icon(self) -> QIcon:
+        return QIcon(str(ICON))
+
+    def canExecute(self) -> tuple[bool, str]:
+        """The toolbox and menus ask this; models, scripts and `qgis_process` find out in `processAlgorithm`."""
+        if self.NEEDS_CORE:
+            try:
+                self.core_python()
+            except MinicuberError as problem:
+                return False, tr(str(problem))
+        return True, ""
+
+    def checkParameterValues(self, parameters: dict[str, Any], context) -> tuple[bool, str]:
+        """Refuses names that no parameter has: QGIS itself drops them in silence."""
+        known = {definition.name() for definition in self.parameterDefinitions()}
+        unknown = sorted(set(parameters) - known)
+        if unknown:
+            text = tr("Unknown parameter: {}. Known parameters: {}.")
+            return False, text.format(", ".join(unknown), ", ".join(sorted(known)))
+        return super().checkParameterValues(parameters, context)
+
+    def prepareAlgorithm(self, parameters: dict[str, Any], context, feedback) -> bool:
+        self._problem = None
+        # A pointer is compared, the project not touched: this may not be the main thread (models on 3.22).
+        self._has_project = context.project() is not None
+        try:
+            allowed, text = self.checkParameterValues(parameters, context)
+            if not allowed:
+                raise MinicuberError(text)
+            if self.NEEDS_CORE:
+                self._python = self.core_python()
+            self._environment = network_environment()
+            self.read(Parameters(self, parameters, context))
+        except MinicuberError as problem:
+            self._problem = problem
+        return True
+
+    def processAlgorithm(self, parameters: dict[str, Any], context, feedback) -> dict[str, Any]:
+        try:
+            if self._problem is not None:
+                raise self._problem
+            if self.NEEDS_CORE:
+                feedback.pushDebugInfo(f"Python of the core: {self._python.path} ({self._python.text})")
+            results = self.work(feedback)
+        except MinicuberError as problem:
+            details = getattr(problem, "details", "")
+            if details:
+                feedback.pushDebugInfo(details)
+            raise QgsProcessingException(tr(str(problem))) from problem
+        except QgsProcessingException:
+            raise
+        except Exception as error:
+            feedback.pushDebugInfo(traceback.format_exc())
+            text = tr("Minicuber failed unexpectedly ({}: {}). This is a bug: please report it with the log.")
+            raise QgsProcessingException(text.format(type(error).__name__, error)) from error
+        remember(self.ID, parameters)
+        return results
+
+    # --- what a subclass writes ---------------------------------------------------------------
+
+    def read(self, parameters: Parameters) -> None:
+        """Read and check the parameters; keep them on `self`. Raises `InputError`."""
+        raise NotImplementedError
+
+    def work(self, feedback) -> dict[str, Any]:
+        """Do the work and return the outputs; may run on any thread, so no project, no GUI."""
+        raise NotImplementedError
+
+    # --- what a subclass uses -----------------------------------------------------------------
+
+    def add(self, parameter: QgsProcessingParameterDefinition, advanced: bool = False) -> None:
+        """Add a parameter with its help."""
+        parameter.setHelp(tr(HELP[self.ID][parameter.name()]))
+        parameter.setDescription(tr(parameter.description()))
+        if advanced:
+            parameter.setFlags(parameter.flags() | ADVANCED)
+        self.addParameter(parameter)
+
+    def add_load(self) -> None:
+        """Add LOAD, which every algorithm has that writes a cube or layer."""
+        self.add(QgsProcessingParameterBoolean("LOAD", "Load the result into the project", True, optional=True))
+
+    @staticmethod
+    def core_python() -> CorePython:
+        """The Python of the core. Raises `EnvironmentProblem` that says how to get one."""
+        return find_core_python(python_setting(), environments_folder())
+
+    def run_core(self, job: str, parameters: dict[str, Any], feedback) -> dict[str, Any]:
+        """Run a job of the core in its child process."""
+        return run_job(self._python, job, parameters, self._environment, feedback)
+
+    def load(self, title: str, source: str, layers: list[dict[str, Any]], feedback) -> None:
+        """Show layers in the project, as a group; `source` identifies it, so that a rebuilt cube is reloaded."""
+        if not self._has_project:
+            feedback.pushInfo(tr("No project is open, so nothing is loaded into one."))
+            return
+        loader().request(title, source, layers)

@@ -1,0 +1,116 @@
+"""The words of every algorithm and parameter, in one place; a test holds that none is missing.
+
+Per algorithm: NAME, SHORT (one line), GROUP, GROUP_ID (frozen), TAGS (words to find it by), HELP (HTML),
+and one text per parameter.
+"""
+
+from __future__ import annotations
+
+_LOAD = "Load the result into the project, as a group of layers with styles and dates."
+
+HELP: dict[str, dict[str, str]] = {
+    "setupenvironment": {
+        "NAME": "Set up environment",
+        "SHORT": "Makes the private Python environment in which Minicuber computes.",
+        "GROUP": "Setup",
+        "GROUP_ID": "setup",
+        "TAGS": "install python packages venv dependencies report proxy",
+        "HELP": (
+            "<p>Minicuber computes in a Python environment of its own, in your QGIS profile. Nothing is "
+            "installed into QGIS's Python. This algorithm makes that environment: it finds a Python 3.11 to "
+            "3.14 on this machine and downloads the packages, each checked against a known checksum. The log "
+            "says beforehand what goes where and how large it is.</p>"
+            "<p>It needs to run once, and again after an upgrade of the plugin that changes the packages. "
+            "QGIS's proxy and certificates are used. The report at the end can be pasted into an issue.</p>"
+        ),
+        "PYTHON": "The Python (3.11 to 3.14) to make the environment with. Empty: the best one that is found.",
+        "WHEELS": (
+            "A folder of downloaded packages (wheels) to install from, without any network. "
+            "Fill it on another machine with: pip download --require-hashes -r requirements.lock"
+        ),
+        "ALLOW_UV": (
+            "If this machine has no suitable Python: agree that the tool uv (about 25 MB) is downloaded "
+            "and fetches one (about 35 MB) for Minicuber alone."
+        ),
+        "RECREATE": "Make the environment anew even if it is complete.",
+        "REMOVE": "Remove all that was made here (environments, downloaded Pythons, caches), and make nothing.",
+    },
+    "createdemodata": {
+        "NAME": "Create demo data",
+        "SHORT": "Writes a small synthetic catalog of satellite images, weather and layers to try with.",
+        "GROUP": "Cubes",
+        "GROUP_ID": "cubes",
+        "TAGS": "demo example synthetic sentinel-2 stac era5 test data",
+        "HELP": (
+            "<p>Writes, without any network, a STAC catalog of synthetic Sentinel-2 images (March 2020 to "
+            "August 2022, every 5 days, with seasons, clouds, shadows and snow), hourly weather in the form of "
+            "ERA5, an elevation model, a land cover map and a forest mask. All of it says that it is "
+            "synthetic. It takes less than a minute and about 50 MB.</p>"
+            "<p>Then run <i>Build minicube</i> with the outputs CATALOG, EXTENT, START and END.</p>"
+        ),
+        "OUTPUT": "The folder to write. An earlier demo in it is replaced; any other content is refused.",
+        "LOAD": "Load elevation, land cover and forest mask into the project.",
+    },
+    "buildminicube": {
+        "NAME": "Build minicube",
+        "SHORT": "Builds a space-time cube of Sentinel-2 images on one exact grid.",
+        "GROUP": "Cubes",
+        "GROUP_ID": "cubes",
+        "TAGS": "minicube datacube cube sentinel-2 stac time series netcdf satellite reflectance",
+        "HELP": (
+            "<p>Searches a STAC catalog for Sentinel-2 images of an extent and a period, and writes them as one "
+            "cube (time, y, x) in a NetCDF file. Pixels that lie on the cube's lattice are copied unchanged; "
+            "the reflectance offset of newer images is applied where the catalog has not done so.</p>"
+            "<p>Try it with <i>Only estimate</i> first: the log then says how many images and dates there are, "
+            "how cloudy they are, and how much will be downloaded and stored.</p>"
+            "<p>Bands: B01, B02, B03, B04, B05, B06, B07, B08, B8A, B09, B11, B12 (reflectance), AOT, WVP "
+            "(atmosphere), SCL (scene classification).</p>"
+        ),
+        "EXTENT": (
+            "The area of the cube, with its CRS, for example 7.75,7.77,46.95,46.96 [EPSG:4326]. "
+            "The cube is the smallest rectangle of whole pixels that contains it."
+        ),
+        "CRS": "The CRS of the cube, a projected one. Empty: the UTM zone of the extent's centre.",
+        "RESOLUTION": (
+            "The pixel size in units of the CRS. 10 m is the finest of Sentinel-2; 0 takes the finest of the "
+            "chosen bands as the images have it."
+        ),
+        "WIDTH": "Pixels from west to east around the extent's centre; 0 for the whole extent.",
+        "HEIGHT": "Pixels from north to south around the extent's centre; 0 for the whole extent.",
+        "START": "The first day (UTC), for example 2020-06-01.",
+        "END": "The last day (UTC), inclusive.",
+        "CATALOG": (
+            "Where the images are: the path of a STAC catalog, collection or item collection, or the URL of "
+            "one or of a STAC API."
+        ),
+        "S2_BANDS": (
+            "The Sentinel-2 bands: B01, B02, B03, B04, B05, B06, B07, B08, B8A, B09, B11, B12, AOT, WVP, SCL. "
+            "Each becomes a variable, s2_B02 and so on."
+        ),
+        "S2_MASK": (
+            "scl: adds the variable s2_mask (0 clear, 1 cloud, 2 cloud shadow, 3 snow, 4 other or no data) from "
+            "the scene classification; none: no mask. The reflectance stays as it is."
+        ),
+        "MAX_CLOUD": (
+            "Leave out images whose whole scene has more cloud than this, in per cent. "
+            "Images that do not say how cloudy they are stay."
+        ),
+        "DRY_RUN": "Only search and estimate; nothing is downloaded or written.",
+        "LOAD": _LOAD,
+        "OUTPUT": "The cube to write, a NetCDF file (.nc). Not needed for an estimate.",
+    },
+    "loadminicube": {
+        "NAME": "Load minicube",
+        "SHORT": "Loads the variables of a minicube as styled layers with one band per date.",
+        "GROUP": "Cubes",
+        "GROUP_ID": "cubes",
+        "TAGS": "open show display cube netcdf layers time series",
+        "HELP": (
+            "<p>Adds a group to the project with one layer per variable of the cube. Each layer has one band per "
+            "date, named by the date; identifying a pixel shows its whole series. From QGIS 3.38 on the "
+            "Temporal Controller steps through the dates.</p>"
+        ),
+        "CUBE": "The cube, a NetCDF file that Minicuber wrote.",
+        "VARIABLES": "The variables to load, separated by commas, for example s2_B04,s2_B08. Empty: all.",
+    },
+}

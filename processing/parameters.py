@@ -1,0 +1,111 @@
+"""Reads the parameters of a run: each getter checks one kind of value and names it in its error.
+
+Always through QGIS's `parameterAs...`, so that models, expressions and `qgis_process` work; never raw.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsRectangle,
+    QgsReferencedRectangle,
+)
+from qgis.PyQt.QtCore import Qt
+
+from ..core.errors import InputError
+
+FOUR_NUMBERS = re.compile(r"^\s*[^\[\]]+(,[^\[\]]+){3}\s*$")
+
+
+class Parameters:
+    """The parameters of one run. Read on the main thread, in `prepareAlgorithm`."""
+
+    def __init__(
+        self, algorithm: QgsProcessingAlgorithm, values: dict[str, Any], context: QgsProcessingContext
+    ) -> None:
+        self._algorithm, self._values, self._context = algorithm, values, context
+
+    def given(self, name: str) -> bool:
+        """Whether the user gave a value at all."""
+        return self._values.get(name) not in (None, "")
+
+    def text(self, name: str) -> str:
+        return (self._algorithm.parameterAsString(self._values, name, self._context) or "").strip()
+
+    def number(self, name: str) -> float:
+        return self._algorithm.parameterAsDouble(self._values, name, self._context)
+
+    def integer(self, name: str) -> int:
+        return self._algorithm.parameterAsInt(self._values, name, self._context)
+
+    def flag(self, name: str) -> bool:
+        return self._algorithm.parameterAsBool(self._values, name, self._context)
+
+    def choice(self, name: str) -> str:
+        return self._algorithm.parameterAsEnumString(self._values, name, self._context)
+
+    def choices(self, name: str) -> list[str]:
+        return list(self._algorithm.parameterAsEnumStrings(self._values, name, self._context))
+
+    def day(self, name: str) -> str:
+        """The date as ISO text. Date parameters are local midnight: the day as it is written counts."""
+        if not self.given(name):
+            raise InputError(f"{name} is missing.", "Write it as 2020-06-01.")
+        day = self._algorithm.parameterAsDateTime(self._values, name, self._context).date()
+        if not day.isValid():
+            raise InputError(f"{name} is not a date: {self.text(name)!r}.", "Write it as 2020-06-01.")
+        return day.toString(Qt.DateFormat.ISODate)
+
+    def extent(self, name: str) -> tuple[tuple[float, float, float, float], str]:
+        """(xmin, xmax, ymin, ymax) and its CRS as authority id or WKT; an extent without a CRS is refused."""
+        value = self._values.get(name)
+        if value in (None, ""):
+            raise InputError(f"{name} is missing.", "Draw it, or write it as 7.4,7.5,46.9,47.0 [EPSG:4326].")
+        text = value if isinstance(value, str) else ""
+        bare = isinstance(value, QgsRectangle) and not isinstance(value, QgsReferencedRectangle)
+        crs = self._algorithm.parameterAsExtentCrs(self._values, name, self._context)
+        if bare or FOUR_NUMBERS.match(text) or not crs.isValid():
+            raise InputError(f"{name} has no CRS.", "Add it, for example: 7.4,7.5,46.9,47.0 [EPSG:4326].")
+        box = self._algorithm.parameterAsExtent(self._values, name, self._context)
+        if box.isNull() or not box.isFinite():
+            raise InputError(f"{name} is not an extent: {text or value!r}.")
+        return (box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum()), crs_text(crs)
+
+    def crs(self, name: str) -> str | None:
+        """The CRS as authority id or WKT, None when none was given."""
+        if not self.given(name):
+            return None
+        crs = self._algorithm.parameterAsCrs(self._values, name, self._context)
+        if not crs.isValid():
+            raise InputError(f"{name} is not a known coordinate reference system: {self.text(name)!r}.")
+        return crs_text(crs)
+
+    def file(self, name: str) -> str:
+        """The absolute path of an existing file, or "" when none was given."""
+        path = self._absolute(self._algorithm.parameterAsFile(self._values, name, self._context))
+        if path and not os.path.exists(path):
+            raise InputError(f"{name} does not exist: {path}.")
+        return path
+
+    def output(self, name: str) -> str:
+        """The absolute path of a file or folder to write; a temporary one when the user asked for that."""
+        return self._absolute(self._algorithm.parameterAsFileOutput(self._values, name, self._context))
+
+    def path_or_url(self, name: str) -> str:
+        """Text that may be a path: a relative one that exists becomes absolute, all else stays."""
+        text = self.text(name)
+        return self._absolute(text) if text and os.path.exists(text) else text
+
+    @staticmethod
+    def _absolute(path: str) -> str:
+        return os.path.abspath(path) if path else ""
+
+
+def crs_text(crs: Any) -> str:
+    """A CRS in the form that the core reads: its authority id, else its WKT."""
+    return crs.authid() if ":" in crs.authid() and not crs.authid().startswith("USER:") else crs.toWkt()
