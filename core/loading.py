@@ -137,7 +137,6 @@ def _read(source, file, grid, classes, choice):
         dst_transform=grid.geobox.transform,
         dst_nodata=missing,
         resampling=resampling_for(place, classes, choice),
-        tolerance=0,  # the exact transformation of every pixel, not GDAL's approximation of 1/8 pixel
     )
     return out
 

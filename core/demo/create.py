@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rasterio.transform import from_origin
+from rasterio.transform import Affine
 
 from ..progress import Progress
 from . import site
@@ -119,7 +119,7 @@ def _fill(folder: Path, progress: Progress, dates: np.ndarray) -> None:
             for number, (date, future) in enumerate(zip(dates, futures, strict=True), 1):
                 entries += future.result()
                 text = f"Scenes of {str(date)[:7]}: {number} of {len(dates)} dates"
-                progress.update(0.08 + 0.9 * number / len(dates), text)
+                progress.update(0.08 + 0.89 * number / len(dates), text)
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
@@ -136,7 +136,7 @@ class _SceneWriter:
         self._templates = {}
         for tile in site.TILES:
             for resolution, dtype in {(layer.resolution, layer.dtype) for layer in LAYERS}:
-                transform = from_origin(tile.crop[0], tile.crop[3], resolution, resolution)
+                transform = Affine(resolution, 0, tile.crop[0], 0, -resolution, tile.crop[3])
                 template = CogTemplate(tile.grid(resolution), transform, dtype, site.SYNTHETIC)
                 self._templates[tile.code, resolution, dtype] = template
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+import shapely
 from pyproj import Transformer
 from rasterio.features import rasterize, shapes, sieve
-from rasterio.transform import Affine, from_origin
+from rasterio.transform import Affine
 from shapely.geometry import mapping, shape
 from shapely.geometry.polygon import orient
-from shapely.ops import transform as reproject
 
 from . import site
 from .landscape import CLASSES, CONIFEROUS, DECIDUOUS, WORLDCOVER, Landscape
@@ -30,7 +30,7 @@ _COLOURS = {
     80: (0, 100, 200, 255),
 }
 _SMALLEST = 25  # pixels of 10 m: a wood smaller than 0.25 ha is none
-_TRANSFORM = from_origin(site.DOMAIN[0], site.DOMAIN[3], site.PIXEL, site.PIXEL)
+_TRANSFORM = Affine(site.PIXEL, 0, site.DOMAIN[0], 0, -site.PIXEL, site.DOMAIN[3])
 
 
 def write_elevation(landscape: Landscape, path: Path) -> None:
@@ -54,7 +54,7 @@ def write_land_cover(landscape: Landscape, path: Path) -> None:
     x, y = Transformer.from_crs(4326, site.EPSG, always_xy=True).transform(*np.meshgrid(lon, lat))
     row, column = ((top - y) // site.PIXEL).astype(int), ((x - left) // site.PIXEL).astype(int)
     codes = np.array(WORLDCOVER, np.uint8)[landscape.kind[row, column]]
-    _write(path, codes, 4326, from_origin(west / step, north / step, 1 / step, 1 / step), 0, predictor=1)
+    _write(path, codes, 4326, Affine(1 / step, 0, west / step, 0, -1 / step, north / step), 0, predictor=1)
 
 
 def _write(
@@ -107,10 +107,11 @@ def write_forest_mask(landscape: Landscape, path: Path) -> None:
         label: np.bincount(numbers, landscape.cover[kind].ravel(), len(pixels)) / pixels
         for label, kind in kinds.items()
     }
-    to_lonlat = Transformer.from_crs(site.EPSG, 4326, always_xy=True).transform
+    to_lonlat = Transformer.from_crs(site.EPSG, 4326, always_xy=True)
     features = []
     for number, (polygon, label) in enumerate(found, 1):
-        outline = mapping(orient(reproject(to_lonlat, polygon)))
+        geographic = shapely.transform(polygon, lambda xy: np.column_stack(to_lonlat.transform(*xy.T)))
+        outline = mapping(orient(geographic))
         outline["coordinates"] = [
             [[round(v, 6) for v in point] for point in ring] for ring in outline["coordinates"]
         ]

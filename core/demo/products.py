@@ -33,8 +33,8 @@ class Layer:
             return values
         # MSI digitises to 12 bits, about 4 DN of reflectance a step; finer noise would only fill the disk.
         step = 4 if self.band else 1
-        numbers = step * np.rint((values - self.offset(baseline)) / (self.scale * step))
-        return numbers.clip(step, 65535).astype(self.dtype)
+        numbers = (step * np.rint(values / (self.scale * step))).clip(step, 60000)
+        return (numbers - round(self.offset(baseline) / self.scale)).astype(self.dtype)
 
 
 def _band_layer(band: Band) -> Layer:

@@ -11,31 +11,19 @@ def sun_position(
     """Azimuth (degrees clockwise from north) and elevation (degrees above the horizon) of the sun.
 
     `times`: datetime64 in UTC; `lon`, `lat`: degrees east and north; all broadcast against each other.
-    Fourier series of Spencer (1971) for declination and equation of time, without refraction; good to
-    about 0.3 degrees.
+    The Astronomical Almanac's approximation (Michalsky 1988, doi:10.1016/0038-092X(88)90045-X), good to
+    0.01 degrees; without refraction.
     """
-    times = np.asarray(times).astype("datetime64[s]")
-    midnight = times.astype("datetime64[D]")
-    hours = (times - midnight) / np.timedelta64(1, "h")
-    day = (midnight - times.astype("datetime64[Y]")) / np.timedelta64(1, "D")
-    g = 2 * np.pi / 365.25 * (day + (hours - 12) / 24)
-    declination = (
-        0.006918
-        - 0.399912 * np.cos(g)
-        + 0.070257 * np.sin(g)
-        - 0.006758 * np.cos(2 * g)
-        + 0.000907 * np.sin(2 * g)
-        - 0.002697 * np.cos(3 * g)
-        + 0.00148 * np.sin(3 * g)
-    )
-    minutes = 229.18 * (
-        0.000075
-        + 0.001868 * np.cos(g)
-        - 0.032077 * np.sin(g)
-        - 0.014615 * np.cos(2 * g)
-        - 0.040849 * np.sin(2 * g)
-    )
-    hour_angle = np.radians(15 * (hours + minutes / 60 - 12) + lon)
+    since_2000 = np.asarray(times).astype("datetime64[ms]") - np.datetime64("2000-01-01T12:00", "ms")
+    days = since_2000 / np.timedelta64(1, "D")
+    mean_longitude = 280.460 + 0.9856474 * days
+    anomaly = np.radians(357.528 + 0.9856003 * days)
+    longitude = np.radians(mean_longitude + 1.915 * np.sin(anomaly) + 0.020 * np.sin(2 * anomaly))
+    obliquity = np.radians(23.439 - 4e-7 * days)
+    ascension = np.arctan2(np.cos(obliquity) * np.sin(longitude), np.cos(longitude))
+    declination = np.arcsin(np.sin(obliquity) * np.sin(longitude))
+    sidereal_hours = 18.697375 + 24.0657098242 * days
+    hour_angle = np.radians(15 * sidereal_hours + lon) - ascension
     phi = np.radians(lat)
     up = np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(hour_angle)
     north = np.cos(phi) * np.sin(declination) - np.sin(phi) * np.cos(declination) * np.cos(hour_angle)

@@ -11,8 +11,8 @@ from typing import Optional
 from ..errors import EnvironmentProblem
 
 HERE = Path(__file__).resolve().parent
-_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)\s*==\s*([^\s;\\]+)", re.MULTILINE)
-_WANTED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*([^;#]*)", re.MULTILINE)
+_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)[ \t]*==[ \t]*([^\s;\\]+)", re.MULTILINE)
+_WANTED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]\n]*\])?[ \t]*([^;#\n]*)", re.MULTILINE)
 
 
 @dataclass(frozen=True)

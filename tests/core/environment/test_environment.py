@@ -57,7 +57,7 @@ def test_states(whole, interpreter):
 
 @posix
 def test_an_upgrade_of_the_system_is_noticed(whole, interpreter):
-    """The link in the environment dangles after an upgrade, or leads to another Python without the packages."""
+    """The link in the environment dangles after an upgrade, or leads to a Python without the packages."""
     interpreter.path.rename(interpreter.path.with_name("away"))
     state, reason = whole.assess()
     assert (state, "is gone" in reason) == ("incomplete", True)
