@@ -80,8 +80,8 @@ _CAUSES = (
         "Use packages for this very system.",
     ),
     (
-        r"(?P<what>\S+ \S+ has requirement .*|\S+ \S+ requires .*, which is not installed\.)",
-        "The installed packages do not fit together: {what}",
+        r"(?P<what>\S+ \S+ has requirement .*|\S+ \S+ requires .*, which is not installed)",
+        "The installed packages do not fit together: {what}.",
         "Run the set-up again with the environment made anew.",
     ),
 )

@@ -42,7 +42,9 @@ _QUIET = ("--disable-pip-version-check", "--no-input", "--no-color")
 
 def pip_settings(python: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the user's pip settings that concern the network, by name ("index-url"); secrets included."""
-    ended = run(python_command(python, "-m", "pip", "config", "list", *_QUIET), environ, timeout=60)
+    # "user = true" in a file would also reach pip's command "config", which then reads one file alone.
+    asked = {**environ, "PIP_USER": "0", "PIP_GLOBAL": "0", "PIP_SITE": "0"}
+    ended = run(python_command(python, "-m", "pip", "config", "list", *_QUIET), asked, timeout=60)
     settings: dict[str, tuple[int, str]] = {}
     for line in ended.lines:
         match = re.match(r"(:env:|[a-z]+)\.([a-z-]+)=(['\"].*)$", line)
@@ -122,7 +124,7 @@ class Steps:
 
     def line(self, text: str) -> Optional[tuple[float, str]]:
         """Return fraction and words for a line of pip, None if the line says nothing of that kind."""
-        match = re.match(r"\s*(Collecting|Processing) (\S+)", text)
+        match = re.match(r"\s*(Collecting|Processing) (.+?)(?: \(from .*)?$", text)
         if match:
             self.collected += 1
             self.total = max(self.total, self.collected)
@@ -170,17 +172,12 @@ def _pip(
         if steps.installing:
             show(steps.installed(_count(library) - before))
 
+    details = library / "pip.log"
+    # pip appends: an earlier failure's causes are not this one's.
+    details.unlink(missing_ok=True)
+    quiet = (*_QUIET, "--no-warn-script-location", "--progress-bar", "off", "--log", str(details))
     ended = run(
-        module_command(
-            python,
-            "pip",
-            "install",
-            *_QUIET,
-            "--no-warn-script-location",
-            "--progress-bar",
-            "off",
-            *arguments,
-        ),
+        module_command(python, "pip", "install", *quiet, *arguments),
         environ,
         cwd=library,
         progress=progress,
@@ -193,7 +190,20 @@ def _pip(
             f"The installation was ended from outside (signal {-ended.code}).", "Run the set-up again."
         )
     if ended.code != 0:
-        raise classify(ended.lines)
+        causes = _causes(details)
+        for line in causes:
+            log(line)
+        raise classify([*ended.lines, *causes])
+    details.unlink(missing_ok=True)
+
+
+def _causes(details: Path) -> list[str]:
+    """Why pip got no list of files: it tells this its log alone, and the user "No matching distribution"."""
+    try:
+        lines = details.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return [re.sub(r"^\S+\s+", "", line) for line in lines if "Could not fetch URL" in line][-3:]
 
 
 def _count(folder: Path) -> int:

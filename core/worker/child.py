@@ -7,6 +7,7 @@ standard input owns this process; when that end closes, it ends.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import importlib.util
 import logging
@@ -14,12 +15,14 @@ import os
 import shutil
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 EXIT_OWNER_GONE = 3
+OWNER_GONE_GRACE = 1.0  # seconds
 
 
 def load_package() -> Any:
@@ -46,7 +49,8 @@ class Channel:
         from minicuber.core.worker.messages import encode
 
         line = encode({"type": type, **fields})
-        with self._lock:
+        # A client that is gone cannot be told anything; the thread that watches the input ends us.
+        with self._lock, contextlib.suppress(BrokenPipeError):
             while line:
                 line = line[os.write(self._fd, line) :]
 
@@ -123,6 +127,9 @@ def main() -> None:
         while True:
             line = reader.readline()
             if not line:
+                # The job may end by itself, and clean up; threads that write would undo our cleaning.
+                progress.cancel()
+                time.sleep(OWNER_GONE_GRACE)
                 channel.leave(EXIT_OWNER_GONE)
             if (decode(line) or {}).get("cancel"):
                 progress.cancel()

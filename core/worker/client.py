@@ -25,7 +25,7 @@ from .messages import PROTOCOL, decode, encode
 POLL = 0.1  # seconds between two looks at cancel
 GRACE = 1.5  # seconds that a cancelled job has to clean up after itself
 STARTUP = 60.0  # seconds until the child must have said hello (a virus scanner may read every file first)
-TAIL = 40  # lines of the child's output that a crash report shows
+TAIL = 300  # lines of the child's output that a crash report shows
 
 CHILD = Path(__file__).resolve().parent / "child.py"
 

@@ -1,0 +1,255 @@
+"""One child per job: what it says, how it ends, and that it never stays behind. Real children, real jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from minicuber import __version__
+from minicuber.core.errors import Cancelled, EnvironmentProblem, InputError, WorkerCrash
+from minicuber.core.worker.client import run_in_child
+
+ROOT = Path(__file__).resolve().parents[3]
+posix = pytest.mark.skipif(os.name == "nt", reason="signals and /proc are POSIX")
+
+
+def run(job, parameters, **options):
+    return run_in_child(options.pop("python", sys.executable), job, parameters, version=__version__, **options)
+
+
+def children_of(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,comm="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()]
+    return [int(child) for child, parent, name in rows if int(parent) == pid and name != "ps"]
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def wait_until(condition, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A demo made by a child, with everything that it said."""
+    said = {"progress": [], "log": []}
+    folder = tmp_path_factory.mktemp("demo") / "Dä mo"
+    result = run(
+        "createdemodata",
+        {"output": str(folder)},
+        on_progress=lambda fraction, text: said["progress"].append((fraction, text)),
+        on_log=lambda level, text: said["log"].append((level, text)),
+    )
+    return result, said
+
+
+def test_progress_rises_to_one_in_numbers_and_words(demo):
+    result, said = demo
+    fractions = [fraction for fraction, _ in said["progress"]]
+    assert fractions == sorted(fractions)
+    assert 0 <= fractions[0] and fractions[-1] == 1
+    assert any("2021-03" in text for _, text in said["progress"])
+    assert Path(result["catalog"]).is_file()
+
+
+def test_logging_of_the_core_arrives_with_its_level(demo):
+    assert any(level == "INFO" and "183 dates" in text for level, text in demo[1]["log"])
+
+
+def test_users_error_is_one_sentence_with_its_kind():
+    with pytest.raises(InputError, match="There is no job named 'nothing'"):
+        run("nothing", {})
+    with pytest.raises(InputError, match="Unknown parameter: colour"):
+        run("createdemodata", {"output": "x", "colour": 1})
+    with pytest.raises(InputError, match="Missing parameter: output"):
+        run("createdemodata", {})
+    with pytest.raises(InputError, match="output cannot be 3"):
+        run("createdemodata", {"output": 3})
+
+
+def test_bug_is_said_to_be_one_and_keeps_its_traceback(tmp_path):
+    # QGIS always sends numbers; text in their place is no error that the job foresees.
+    recipe = {"extent": ["a", 1, 2, 3], "extent_crs": "EPSG:32632", "start": "2021-06-01", "end": "2021-06-02"}
+    order = {"recipe": {**recipe, "catalog": "x"}, "output": str(tmp_path / "a.nc")}
+    with pytest.raises(WorkerCrash, match="This is a bug") as caught:
+        run("buildminicube", order)
+    assert "Traceback" in caught.value.details
+
+
+def test_interpreter_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(EnvironmentProblem, match="no-python"):
+        run("createdemodata", {"output": "x"}, python=str(tmp_path / "no-python"))
+
+
+@posix
+def test_interpreter_that_ends_at_once_says_so_with_its_last_lines(tmp_path):
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\necho broken library >&2\nexit 7\n")
+    script.chmod(0o755)
+    with pytest.raises(EnvironmentProblem, match="exit code 7") as caught:
+        run("createdemodata", {"output": "x"}, python=str(script))
+    assert "broken library" in caught.value.details
+
+
+def test_other_version_on_disk_asks_for_a_restart(tmp_path):
+    with pytest.raises(EnvironmentProblem, match="Restart QGIS"):
+        run_in_child(sys.executable, "createdemodata", {"output": str(tmp_path / "x")}, version="0.0.0")
+    assert not (tmp_path / "x").exists()
+
+
+def test_cancel_ends_within_three_seconds_and_leaves_nothing(tmp_path):
+    cancel = threading.Event()
+    asked = []
+
+    def progress(fraction, text):
+        if fraction > 0.2 and not cancel.is_set():
+            cancel.set()
+            asked.append(time.monotonic())
+
+    with pytest.raises(Cancelled):
+        run("createdemodata", {"output": str(tmp_path / "demo")}, on_progress=progress, is_cancelled=cancel.is_set)
+    assert time.monotonic() - asked[0] < 3
+    assert list(tmp_path.iterdir()) == []
+    assert children_of(os.getpid()) == []
+
+
+@posix
+def test_child_that_does_not_listen_to_cancel_is_killed(tmp_path):
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\ntrap '' TERM INT\nwhile :; do sleep 1; done\n")
+    script.chmod(0o755)
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        run("createdemodata", {"output": "x"}, python=str(script), is_cancelled=lambda: True)
+    assert time.monotonic() - started < 3
+    assert wait_until(lambda: children_of(os.getpid()) == [], 1)
+
+
+@posix
+def test_killed_child_is_one_clear_sentence_and_its_scratch_is_removed(tmp_path):
+    killed = []
+
+    def progress(fraction, text):
+        if fraction > 0.2 and not killed:
+            killed.extend(children_of(os.getpid()))
+            os.kill(killed[0], signal.SIGKILL)
+
+    with pytest.raises(WorkerCrash, match="killed by SIGKILL") as caught:
+        run("createdemodata", {"output": str(tmp_path / "demo")}, on_progress=progress)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@posix
+def test_segmentation_fault_shows_the_last_lines_of_the_log(tmp_path):
+    crashed = []
+
+    def progress(fraction, text):
+        if fraction > 0.1 and not crashed:
+            crashed.extend(children_of(os.getpid()))
+            os.kill(crashed[0], signal.SIGSEGV)
+
+    with pytest.raises(WorkerCrash, match="SIGSEGV") as caught:
+        run("createdemodata", {"output": str(tmp_path / "demo")}, on_progress=progress)
+    assert "Segmentation fault" in caught.value.details
+
+
+OWNER = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("minicuber", {init!r}, submodule_search_locations=[{root!r}])
+package = importlib.util.module_from_spec(spec)
+sys.modules["minicuber"] = package
+spec.loader.exec_module(package)
+from minicuber.core.worker.client import run_in_child
+run_in_child(sys.executable, "createdemodata", {{"output": {output!r}}}, version=package.__version__,
+             on_progress=lambda fraction, text: print(fraction, flush=True))
+"""
+
+
+@posix
+def test_child_does_not_outlive_a_killed_owner_and_removes_its_scratch(tmp_path):
+    output = tmp_path / "out" / "demo"
+    output.parent.mkdir()
+    code = OWNER.format(init=str(ROOT / "__init__.py"), root=str(ROOT), output=str(output))
+    owner = subprocess.Popen([sys.executable, "-B", "-c", code], stdout=subprocess.PIPE, text=True)
+    for line in owner.stdout:
+        if float(line) > 0.2:
+            break
+    (child,) = children_of(owner.pid)
+    owner.kill()
+    assert wait_until(lambda: not alive(child), 3)
+    owner.wait()
+    owner.stdout.close()
+    assert list(output.parent.iterdir()) == []
+
+
+def test_several_jobs_at_once_do_not_disturb_each_other(tmp_path, demo):
+    results, errors = {}, []
+
+    def work(name: str, variables: int) -> None:
+        try:
+            cube = tmp_path / f"{name}.nc"
+            recipe = {
+                "extent": [405000, 405100 + 10 * variables, 5200100, 5200200], "extent_crs": "EPSG:32632",
+                "start": "2021-06-01", "end": "2021-06-30", "catalog": demo[0]["catalog"],
+            }
+            results[name] = run("buildminicube", {"recipe": recipe, "output": str(cube)})
+        except Exception as error:  # noqa: BLE001  (shown by the assertion below)
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(f"cube{n}", n)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert [results[f"cube{n}"]["grid"]["width"] for n in range(3)] == [10, 11, 12]
+
+
+def test_nothing_is_written_beside_the_code_and_the_profile_is_not_on_the_path(demo, tmp_path, monkeypatch):
+    # A queue.py in the working folder or on PYTHONPATH must not shadow the standard library in the child.
+    (tmp_path / "queue.py").write_text("raise RuntimeError('shadowed')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(InputError, match="no job"):
+        run("nothing", {})
+
+
+@posix
+def test_environment_reaches_the_child_through_its_input_alone(tmp_path):
+    # The variable is seen by GDAL and requests in the child, and not in the command line of anybody.
+    seen = []
+
+    def tick():
+        for pid in children_of(os.getpid()):
+            with contextlib.suppress(OSError):
+                seen.append(Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes())
+
+    with pytest.raises(Cancelled):
+        run(
+            "createdemodata",
+            {"output": str(tmp_path / "demo")},
+            environment={"HTTPS_PROXY": "http://user:geheim@127.0.0.1:9"},
+            on_tick=tick,
+            is_cancelled=lambda: len(seen) > 3,
+        )
+    assert seen
+    assert not any(b"geheim" in text for text in seen)
