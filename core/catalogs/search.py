@@ -7,9 +7,12 @@ whatever the catalog did, sorted by id.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 import logging
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -38,6 +41,7 @@ RETRIES = Retry(
     respect_retry_after_header=True,
 )
 PAGE = 200
+THREADS = 16  # files of a static catalog that are read at once
 # Collections of Sentinel-2 L2A in known APIs, the better first; used when an address names none.
 SENTINEL2_COLLECTIONS = (
     "sentinel-2-c1-l2a",
@@ -83,11 +87,16 @@ def _local(path: Path, progress: Progress) -> list[dict[str, Any]]:
         path = path / names[0]
     if not path.is_file():
         raise InputError(f"CATALOG does not exist: {path}.", "Give a path, a URL or a preset.")
+    return _static(_read_json(str(path)), str(path.resolve()), _read_json, progress)
+
+
+def _read_json(path: str) -> Any:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SourceError(f"CATALOG is not readable as JSON: {path} ({error}).") from error
-    return _static(content, str(path.resolve()), progress)
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise SourceError(f"{path} is not JSON ({' '.join(str(error).split())}).") from error
 
 
 def _remote(
@@ -97,16 +106,18 @@ def _remote(
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(max_retries=RETRIES))
         content = _get_json(session, url)
-    if isinstance(content, dict) and _is_api(content):
-        items = _search_api(url, content, lonlat, first, last, progress)
-    else:
-        items = _static(content, url, progress)
+        if isinstance(content, dict) and _is_api(content):
+            items = _search_api(url, content, lonlat, first, last, progress)
+        else:
+            items = _static(content, url, functools.partial(_get_json, session), progress)
     for item in items:
         _refuse_local_hrefs(item, url)
     return items
 
 
 def _get_json(session: requests.Session, url: str) -> Any:
+    if not url.lower().startswith(("http://", "https://")):
+        raise SourceError(f"A remote catalog links to {url}, which is not on the network.", "Do not use this catalog.")
     try:
         answer = session.get(url, timeout=TIMEOUT, headers={"Accept": "application/geo+json, application/json"})
         answer.raise_for_status()
@@ -136,7 +147,9 @@ def _reason(error: Exception) -> str:
 
 
 def _is_api(content: dict[str, Any]) -> bool:
-    return "conformsTo" in content or any(link.get("rel") == "search" for link in content.get("links", []))
+    """A landing page, or a collection of an API, whose items are behind a link instead of in files."""
+    rels = {link.get("rel") for link in content.get("links", [])}
+    return "conformsTo" in content or "search" in rels or (content.get("type") == "Collection" and "items" in rels)
 
 
 def _search_api(url, landing, lonlat, first, last, progress):
@@ -177,7 +190,9 @@ def _sentinel2_collections(client: Client) -> list[str]:
     return [name for name in have if re.search(r"sentinel-?_?2|(^|_)s2", name.lower())] or have
 
 
-def _static(content: Any, base: str, progress: Progress) -> list[dict[str, Any]]:
+def _static(
+    content: Any, base: str, read: Callable[[str], Any], progress: Progress
+) -> list[dict[str, Any]]:
     kind = content.get("type") if isinstance(content, dict) else None
     if kind == "FeatureCollection" and isinstance(content.get("features"), list):
         return [_absolute(item, base) for item in content["features"]]
@@ -188,16 +203,32 @@ def _static(content: Any, base: str, progress: Progress) -> list[dict[str, Any]]
             f"{base} is JSON but no STAC catalog, collection or item collection.",
             "Give the address of one, or of a STAC API.",
         )
-    try:
-        root = pystac.STACObject.from_file(base)
-        items = []
-        for item in root.get_items(recursive=True):
-            items.append(_absolute(item.to_dict(include_self_link=False, transform_hrefs=False), item.get_self_href()))
-            if len(items) % 50 == 0:
-                progress.raise_if_cancelled()
-        return items
-    except (pystac.STACError, OSError, ValueError, KeyError) as error:
-        raise SourceError(f"The catalog {base} cannot be read ({' '.join(str(error).split())[:200]}).") from error
+    return _walk(content, base, read, progress)
+
+
+def _walk(content: dict, base: str, read: Callable[[str], Any], progress: Progress) -> list[dict[str, Any]]:
+    """All items below a static catalog, its files read concurrently, level by level.
+
+    Only `child` and `item` links are followed, so a part of a catalog works without the rest.
+    """
+    items, seen, level = [], {base}, [(base, content)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        while level:
+            links = []
+            for place, node in level:
+                if node.get("type") == "Feature":
+                    items.append(_absolute(node, place))
+                for link in node.get("links") or []:
+                    href = _join(place, link["href"]) if link.get("rel") in ("child", "item") else place
+                    if href not in seen:
+                        seen.add(href)
+                        links.append(href)
+            progress.raise_if_cancelled()
+            level = list(zip(links, pool.map(read, links), strict=True))
+            for place, node in level:
+                if not isinstance(node, dict) or node.get("type") not in ("Catalog", "Collection", "Feature"):
+                    raise SourceError(f"{base} links to {place}, which is no catalog, collection or item.")
+    return items
 
 
 def _absolute(item: dict[str, Any], base: str) -> dict[str, Any]:

@@ -216,7 +216,7 @@ def _stub(path: str, environ: Mapping[str, str]) -> bool:
 
 
 def _windows_candidates(environ: Mapping[str, str]) -> Iterator[Path]:
-    launcher = shutil.which("py", path=environ.get("PATH"))
+    launcher = shutil.which("py", path=environ.get("PATH", os.defpath))
     if launcher is not None:
         try:
             listed = run([launcher, "-0p"], child_environ(environ), timeout=20).lines

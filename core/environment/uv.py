@@ -29,7 +29,14 @@ from .requirements import HERE
 _SYSTEMS = {"darwin": "macos", "win32": "windows"}
 _MACHINES = {"x86_64": "x86_64", "amd64": "amd64", "aarch64": "aarch64", "arm64": "arm64"}
 # uv's own switches to reach a mirror stay; whatever else of UV_* the user has set is about his own projects.
-_KEPT = {"UV_PYTHON_INSTALL_MIRROR", "UV_PYTHON_DOWNLOADS_JSON_URL", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS"}
+_KEPT = {
+    "UV_HTTP_RETRIES",
+    "UV_HTTP_TIMEOUT",
+    "UV_NATIVE_TLS",
+    "UV_PYTHON_DOWNLOADS_JSON_URL",
+    "UV_PYTHON_INSTALL_MIRROR",
+    "UV_SYSTEM_CERTS",
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ def get_uv(base: Path, *, environ: Mapping[str, str], progress: Progress, log: C
     binary = Path(base, f"uv-{wheel.version}", "uv.exe" if os.name == "nt" else "uv")
     if binary.is_file():
         return binary
-    on_path = shutil.which("uv", path=environ.get("PATH"))
+    on_path = shutil.which("uv", path=environ.get("PATH", os.defpath))
     if on_path is not None and _runs(on_path, environ):
         log(f"uv on PATH is used: {on_path}")
         return Path(on_path)

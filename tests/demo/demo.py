@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,13 @@ START, END = "2021-03-01", "2021-10-31"
 BANDS = "B02,B03,B04,B08,SCL"
 SCREEN = "1600x1000x24"
 DESKTOP_LIMIT = 300  # seconds until a desktop that nobody looks at must have drawn its picture
+WIDTH = 160
+# What stands in the command already, and what pip says.
+DETAIL = re.compile(
+    r"-+$|Inputs$|[A-Z0-9_]+:\t|\s|WARNING|Collecting|Processing|Settings of pip|Installing coll|Success"
+)
+# From here on: results, or the report that is meant for an issue.
+END_OF_NEWS = re.compile(r"Results$|Minicuber \d")
 NOISE = ("DeprecationWarning", "QStandardPaths", "setapi()", "propagateSizeHints")
 
 # A profile that has never been used greets its user with tips, news and questions.
@@ -119,15 +127,38 @@ def _qgis_process(arguments: list[str], environment: dict[str, str], show: bool)
         encoding="utf-8",
         errors="replace",
     )
-    lines = []
+    lines: list[str] = []
+    progress = Progress()
+    shown = show
     for line in process.stdout:
-        line = line.rstrip()
+        line = progress.without(line.rstrip())
         if not line or any(word in line for word in NOISE):
             continue
         lines.append(line)
-        if show and "Results" not in lines and set(line) != {"-"}:
-            print(f"    | {line}", flush=True)
+        shown = shown and not END_OF_NEWS.match(line)
+        if shown and not DETAIL.match(line):
+            print(f"    | {line[:WIDTH]}", flush=True)
     return process.wait(), lines
+
+
+class Progress:
+    """Takes the "0...10...20" that `qgis_process` writes into the lines of an algorithm out of them.
+
+    Three dots stand before each number: in "...202021-05: 13 dates" only the first 20 is one.
+    """
+
+    def __init__(self) -> None:
+        self._next, self._dots = 0, 3
+
+    def without(self, line: str) -> str:
+        while True:
+            rest = line.lstrip(".")
+            self._dots += len(line) - len(rest)
+            number = str(self._next)
+            if self._next > 100 or self._dots < 3 or not rest.startswith(number):
+                return rest
+            line = rest.removeprefix(number).removeprefix(" - done.")
+            self._next, self._dots = self._next + 10, 0
 
 
 def _make_profile(profile: Path, environment: dict[str, str]) -> None:

@@ -41,6 +41,11 @@ def picture():
     window = iface.mainWindow()
     if not window.grab().save(PICTURE):
         raise RuntimeError(f"the picture {PICTURE} could not be written")
+    image = canvas.grab().toImage()
+    columns, rows = range(0, image.width(), 7), range(0, image.height(), 7)
+    colours = {image.pixel(column, row) for column in columns for row in rows}
+    if len(colours) < 50:
+        raise RuntimeError(f"the map shows {len(colours)} colours, which is no image of a landscape")
     dialogs = [
         widget.windowTitle() or type(widget).__name__
         for widget in QgsApplication.topLevelWidgets()

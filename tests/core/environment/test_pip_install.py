@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import ssl
 import subprocess
+import threading
 
 import pytest
 from minicuber.core.environment.pip_errors import classify
@@ -55,12 +56,18 @@ def test_no_network(failing, unmet):
     assert any("toy-absent" in line for line in lines)
 
 
-def test_an_index_that_does_not_answer(failing, unmet, stalling):
+def test_an_index_that_does_not_answer(failing, unmet, helpers):
     """A firewall that swallows packets gives time-outs, not refusals."""
-    index, _stalled = stalling
-    problem, _lines = failing(
-        unmet[0], PIP_INDEX_URL=index.replace("/simple", "/files/toy_second-1.0-py3-none-any.whl")
-    )
+    release = threading.Event()
+
+    class Handler(helpers.Quiet):
+        def do_GET(self):
+            release.wait(20)
+
+    with helpers.serving(Handler) as port:
+        url = f"http://127.0.0.1:{port}/simple"
+        problem, _lines = failing(unmet[0], PIP_INDEX_URL=url, PIP_DEFAULT_TIMEOUT="1")
+        release.set()
     assert problem.message == "The package index could not be reached."
 
 

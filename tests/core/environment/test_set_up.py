@@ -195,7 +195,7 @@ def test_a_held_lock_gives_a_clear_error_and_can_be_cancelled(tmp_path):
 
 @pytest.fixture(scope="module")
 def failed(made, toys, python, tmp_path_factory, helpers):
-    """A complete environment whose replacement failed at a dead proxy: (environment, error, all that was said)."""
+    """A complete environment whose replacement failed at a dead proxy; the error; all that was said."""
     environment = copy(made[0], tmp_path_factory.mktemp("failed") / "base")
     commands, lines = [], []
 
@@ -206,8 +206,9 @@ def failed(made, toys, python, tmp_path_factory, helpers):
 
     proxy = "http://anna:Geheim%401@127.0.0.1:9"
     index = "http://bernd:Zweites2@localhost:9/simple"
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(EnvironmentProblem) as caught:
-        patch.setattr(subprocess, "Popen", Spy)
+    patch = pytest.MonkeyPatch()
+    patch.setattr(subprocess, "Popen", Spy)
+    with pytest.raises(EnvironmentProblem) as caught:
         set_up(
             environment.base,
             preferred=str(python),
@@ -217,6 +218,7 @@ def failed(made, toys, python, tmp_path_factory, helpers):
             extra_environ={"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy},
             log=lines.append,
         )
+    patch.undo()
     assert len(commands) >= 4
     written = (environment.base / "setup.log").read_text(encoding="utf-8")
     return environment, caught.value, "\n".join([*lines, *commands, str(caught.value), written])

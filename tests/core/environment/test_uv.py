@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,8 +16,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from minicuber.core.environment import uv
+from minicuber.core.environment import maker, uv
 from minicuber.core.environment.index import DEFAULT_INDEX, Index
+from minicuber.core.environment.install import set_up
 from minicuber.core.environment.uv import (
     Wheel,
     fetch_uv,
@@ -140,7 +142,7 @@ def test_a_missing_bundle_of_certificates_is_named(environ):
         Index("https://x.example/simple", {**environ, "PIP_CERT": "/nowhere/ca.pem"})
 
 
-def test_cancel_does_not_wait_for_a_silent_server(tmp_path, environ, stalling):
+def test_cancel_does_not_wait_for_a_silent_server(tmp_path, environ, stalling, monkeypatch):
     """A server that says nothing held the window for the length of its time-out."""
     url, stalled = stalling
     progress = Progress()
@@ -153,14 +155,13 @@ def test_cancel_does_not_wait_for_a_silent_server(tmp_path, environ, stalling):
 
     threading.Thread(target=cancel, daemon=True).start()
     wheel = Wheel("0.0.1", "toy_second-1.0-py3-none-any.whl", "0" * 64, 1)
-    url = url.replace("/simple", "/toy-second")  # the page of "uv" lists the wheels of toy-second there
 
     class Listing(Index):
         def find(self, file):
             return f"{self.index.rpartition('/')[0]}/files/{file}"
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Cancelled):
-        patch.setattr(uv, "Index", Listing)
+    monkeypatch.setattr(uv, "Index", Listing)
+    with pytest.raises(Cancelled):
         fetch_uv(
             tmp_path / "uv-0.0.1/uv",
             wheel,
@@ -224,8 +225,6 @@ def test_uv_writes_under_the_base_alone(tmp_path):
 @pytest.fixture
 def real_uv(environ, tmp_path):
     """A uv that is on this machine."""
-    import shutil
-
     found = shutil.which("uv")
     if (
         found is None
@@ -236,7 +235,7 @@ def real_uv(environ, tmp_path):
 
 
 @posix
-def test_uv_installs_a_python_under_the_base(real_uv, python, environ, tmp_path, helpers):
+def test_without_any_python_uv_fetches_one(real_uv, python, environ, tmp_path, helpers, toys, monkeypatch):
     """The last way out for a user without any usable Python, through a real uv and a server of ours."""
     if sys.platform != "linux":
         pytest.skip("the list of downloads is written for Linux")
@@ -248,8 +247,12 @@ def test_uv_installs_a_python_under_the_base(real_uv, python, environ, tmp_path,
             entry = tarfile.TarInfo(f"python/bin/{name}")
             entry.size, entry.mode = len(script), 0o755
             archive.addfile(entry, io.BytesIO(script))
-        entry = tarfile.TarInfo("python/lib/python3.12/os.py")
-        archive.addfile(entry, io.BytesIO())
+        settings = (
+            b"# system configuration generated and used by the sysconfig module\nbuild_time_vars = {}\n"
+        )
+        entry = tarfile.TarInfo("python/lib/python3.12/_sysconfigdata__linux_x86_64-linux-gnu.py")
+        entry.size = len(settings)
+        archive.addfile(entry, io.BytesIO(settings))
     body = buffer.getvalue()
 
     class Handler(helpers.Quiet):
@@ -275,18 +278,20 @@ def test_uv_installs_a_python_under_the_base(real_uv, python, environ, tmp_path,
         downloads = tmp_path / "downloads.json"
         downloads.write_text(json.dumps({f"cpython-3.12.99-linux-{machine}-gnu": entry}))
         lines = []
-        found = install_python(
-            real_uv,
+        # As on a computer without any Python of its own.
+        monkeypatch.setattr(maker, "search", lambda **_arguments: maker.Search([], []))
+        made = set_up(
             tmp_path / "base",
+            allow_uv=True,
+            wheels=toys.folder,
+            requirements=toys.requirements,
             environ={**environ, "UV_PYTHON_DOWNLOADS_JSON_URL": str(downloads)},
-            progress=Progress(),
             log=lines.append,
         )
-    assert found.complete, lines
+    assert made.state == "complete", lines
+    assert any("uv and a Python of its own are fetched first" in line for line in lines)
     assert len(managed_pythons(tmp_path / "base")) == 1
-    assert not (Path.home() / ".local/bin/python3.12").is_symlink() or "uv-pythons" not in str(
-        (Path.home() / ".local/bin/python3.12").resolve()
-    )
+    assert {path.name for path in tmp_path.iterdir()} == {"base", "downloads.json"}
 
 
 def test_a_failing_uv_gives_one_sentence(real_uv, environ, tmp_path):
@@ -316,7 +321,7 @@ def test_the_pinned_uv_is_fetched_and_runs(tmp_path):
     """A pin that the index no longer has, or a checksum of another file."""
     if not reachable():
         pytest.skip("the package index cannot be reached")
-    environ = {name: value for name, value in os.environ.items() if name != "PATH"}
+    environ = {**os.environ, "PATH": str(tmp_path)}
     lines = []
     binary = get_uv(tmp_path, environ=environ, progress=Progress(), log=lines.append)
     ended = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)

@@ -9,8 +9,8 @@ import subprocess
 import pytest
 from minicuber.core.environment.requirements import Requirements
 
-# macOS 14 is the oldest that the wheels of rasterio and pyproj serve on Apple's processors, 15 on Intel's: raising
-# a pin may raise them, and the sentence about it in pip_errors.py with them.
+# macOS 14 is the oldest that the wheels of rasterio and pyproj serve on Apple's processors, 15 on Intel's:
+# raising a pin may raise them, and the sentence about it in pip_errors.py with them.
 SYSTEMS = [
     ("x86_64-manylinux_2_28", ""),
     ("aarch64-manylinux_2_28", ""),
