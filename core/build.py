@@ -28,7 +28,17 @@ from .cube.encoding import ATMOSPHERE, CLASSES, REFLECTANCE, Variable, flags
 from .cube.layers import write_layers
 from .cube.write import CHUNK, CubeFile, whole_file
 from .errors import InputError, SourceError
-from .grid import Bounds, Grid, Lattice, centre_lonlat, grid_around, grid_over, short_crs, transform_bounds, utm_crs
+from .grid import (
+    Bounds,
+    Grid,
+    Lattice,
+    centre_lonlat,
+    grid_around,
+    grid_over,
+    short_crs,
+    transform_bounds,
+    utm_crs,
+)
 from .jobs import from_json
 from .loading import GDAL_OPTIONS, fused, open_raster
 from .progress import Progress
@@ -140,7 +150,9 @@ def make_plan(recipe: Recipe, progress: Progress) -> Plan:
     bounds = (xmin, ymin, xmax, ymax)
     first, last = checked_period(recipe.start, recipe.end)
     crs = recipe.crs or utm_crs(*centre_lonlat(bounds, recipe.extent_crs))
-    bands = recipe.s2_bands if recipe.s2_mask == "none" else (*(b for b in recipe.s2_bands if b != "SCL"), "SCL")
+    bands = (
+        recipe.s2_bands if recipe.s2_mask == "none" else (*(b for b in recipe.s2_bands if b != "SCL"), "SCL")
+    )
     progress.update(0.0, f"Searching {recipe.catalog}")
     rough = _rough_bounds(recipe, bounds, crs)
     found = search(recipe.catalog, transform_bounds(rough, crs, "EPSG:4326"), first, last, progress)
@@ -153,7 +165,8 @@ def make_plan(recipe: Recipe, progress: Progress) -> Plan:
     scenes = [scene for scene in scenes if s2.scene_overlap(scene, grid.bounds, crs) > 0]
     if not scenes:
         raise InputError(
-            f"No image of {recipe.catalog} covers the extent.", "Check the extent and its CRS, or the catalog."
+            f"No image of {recipe.catalog} covers the extent.",
+            "Check the extent and its CRS, or the catalog.",
         )
     s2.require_bands(scenes, bands, recipe.catalog)
     progress.update(1.0, f"{len(scenes)} images found")
@@ -243,7 +256,10 @@ def estimate_mb(plan: Plan) -> tuple[float, float]:
     """
     pixels = plan.grid.width * plan.grid.height
     area = pixels * plan.grid.resolution_x * plan.grid.resolution_y
-    covered = [min(sum(s2.scene_overlap(s, plan.grid.bounds, plan.grid.crs) for s in date.scenes) / area, 1.0) for date in plan.dates]
+    covered = [
+        min(sum(s2.scene_overlap(s, plan.grid.bounds, plan.grid.crs) for s in date.scenes) / area, 1.0)
+        for date in plan.dates
+    ]
     per_pixel = sum(1 if s2.BANDS[b].kind == "classes" else 2 for b in plan.bands)
     disk = pixels * per_pixel * DEFLATED * sum(covered) + 40_000 + 200 * len(plan.dates)
     download = sum(
@@ -375,7 +391,10 @@ def _variables(plan: Plan) -> list[Variable]:
             "resampling": "nearest; mode when coarsening" if band.kind == "classes" else rule,
         }
         if band.wavelength:
-            attributes |= {"standard_name": "surface_bidirectional_reflectance", "wavelength_nm": band.wavelength}
+            attributes |= {
+                "standard_name": "surface_bidirectional_reflectance",
+                "wavelength_nm": band.wavelength,
+            }
         if name == "SCL":
             attributes |= flags(s2.SCL_CLASSES)
         variables.append(Variable(f"s2_{name}", encodings[band.kind], attributes))
@@ -417,14 +436,16 @@ def _per_date(cube: CubeFile, plan: Plan, state: dict[str, np.ndarray]) -> None:
         cube.add(name, ("time",), values, long_name=long_name, **attributes)
 
     instants = np.array([scene.instant.timestamp() for scene in firsts], dtype=np.float64)
-    add(
-        "s2_time", instants, "instant of acquisition", units="seconds since 1970-01-01", calendar="standard"
-    )
+    add("s2_time", instants, "instant of acquisition", units="seconds since 1970-01-01", calendar="standard")
     add("s2_avail", state["avail"], "1 where the date has a valid pixel", units="1")
     joined = [" ".join(scene.id for scene in date.scenes) for date in plan.dates]
     add("s2_item_id", joined, "items of the date, in the order in which they fill pixels")
     add("s2_platform", [scene.platform for scene in firsts], "platform of the first item")
-    add("s2_processing_baseline", [scene.baseline for scene in firsts], "processing baseline of the first item")
+    add(
+        "s2_processing_baseline",
+        [scene.baseline for scene in firsts],
+        "processing baseline of the first item",
+    )
     orbits = np.array([-1 if scene.orbit is None else scene.orbit for scene in firsts], dtype=np.int32)
     add("s2_relative_orbit", orbits, "relative orbit of the first item, -1 unknown", units="1")
     covers = numbers([scene.cloud_cover for scene in firsts])

@@ -54,6 +54,5 @@ class Cancelled(MinicuberError):
 
 
 BY_NAME = {
-    cls.__name__: cls
-    for cls in (InputError, SourceError, StorageError, EnvironmentProblem, Cancelled)
+    cls.__name__: cls for cls in (InputError, SourceError, StorageError, EnvironmentProblem, Cancelled)
 }

@@ -119,9 +119,7 @@ def grid_over(bounds: Bounds, bounds_crs: str, crs: str, lattice: Lattice) -> Gr
     return _cut(crs, lattice, first_x, last_y, max(last_x - first_x, 1), max(last_y - first_y, 1))
 
 
-def grid_around(
-    bounds: Bounds, bounds_crs: str, crs: str, lattice: Lattice, width: int, height: int
-) -> Grid:
+def grid_around(bounds: Bounds, bounds_crs: str, crs: str, lattice: Lattice, width: int, height: int) -> Grid:
     """The `width` x `height` pixels of the lattice nearest to an extent's centre.
 
     The centre is that of the extent in its own CRS. Ties go west and south.

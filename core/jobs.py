@@ -70,6 +70,10 @@ def _value(name: str, hint: Any, value: Any) -> Any:
             return float(value)
         if kind is int and isinstance(value, float) and value.is_integer():
             return int(value)
-        if isinstance(kind, type) and isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        if (
+            isinstance(kind, type)
+            and isinstance(value, kind)
+            and not (kind is int and isinstance(value, bool))
+        ):
             return value
     raise InputError(f"Parameter {name} cannot be {value!r}.", f"Expected: {hint}.")

@@ -6,7 +6,7 @@ import datetime as dt
 
 from .errors import InputError
 
-UTC = dt.timezone.utc  # noqa: UP017
+UTC = dt.timezone.utc
 
 
 def parse_day(text: str, name: str) -> dt.date:

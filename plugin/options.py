@@ -35,7 +35,9 @@ class OptionsPage(QgsOptionsPageWidget):
         self._state = QLabel(self._used())
         self._state.setWordWrap(True)
         hint = QLabel(
-            tr("Leave it empty to use the environment that “Set up environment” makes. A Python given here needs ")
+            tr(
+                "Leave it empty to use the environment that “Set up environment” makes. A Python given here needs "
+            )
             + tr("the packages that Minicuber lists in core/environment/requirements.in.")
         )
         hint.setWordWrap(True)

@@ -31,9 +31,7 @@ from .settings import environments_folder, python_setting, remember
 from .text import tr
 
 ICON = Path(__file__).resolve().parent.parent / "resources" / "icons" / "minicuber.svg"
-ADVANCED = getattr(
-    getattr(QgsProcessingParameterDefinition, "Flag", QgsProcessingParameterDefinition), "FlagAdvanced"
-)
+ADVANCED = getattr(QgsProcessingParameterDefinition, "Flag", QgsProcessingParameterDefinition).FlagAdvanced
 
 
 class MinicuberAlgorithm(QgsProcessingAlgorithm):
@@ -148,7 +146,9 @@ class MinicuberAlgorithm(QgsProcessingAlgorithm):
 
     def add_load(self) -> None:
         """Add LOAD, which every algorithm has that writes a cube or layer."""
-        self.add(QgsProcessingParameterBoolean("LOAD", "Load the result into the project", True, optional=True))
+        self.add(
+            QgsProcessingParameterBoolean("LOAD", "Load the result into the project", True, optional=True)
+        )
 
     @staticmethod
     def core_python() -> CorePython:

@@ -44,8 +44,11 @@ def style(layer: QgsRasterLayer, info: dict[str, Any]) -> None:
     kind = info["kind"]
     provider = layer.dataProvider()
     if kind == "rgb":
-        ranges = [_stretch(provider, band, RGB_RANGE) for band in (1, 2, 3)]
-        renderer = QgsMultiBandColorRenderer(provider, 1, 2, 3, *ranges)
+        renderer = QgsMultiBandColorRenderer(provider, 1, 2, 3)
+        # Not through the constructor: it takes the pointers, but Python would free them too.
+        renderer.setRedContrastEnhancement(_stretch(provider, 1, RGB_RANGE))
+        renderer.setGreenContrastEnhancement(_stretch(provider, 2, RGB_RANGE))
+        renderer.setBlueContrastEnhancement(_stretch(provider, 3, RGB_RANGE))
     elif kind == "classes":
         renderer = QgsPalettedRasterRenderer(provider, info["best"], _classes(info))
     else:
@@ -106,5 +109,8 @@ def _day(text: str) -> QgsDateTimeRange:
     day = QDate.fromString(text, Qt.DateFormat.ISODate)
     midnight = QTime(0, 0)
     return QgsDateTimeRange(
-        QDateTime(day, midnight, Qt.TimeSpec.UTC), QDateTime(day.addDays(1), midnight, Qt.TimeSpec.UTC), True, False
+        QDateTime(day, midnight, Qt.TimeSpec.UTC),
+        QDateTime(day.addDays(1), midnight, Qt.TimeSpec.UTC),
+        True,
+        False,
     )

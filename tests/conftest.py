@@ -12,13 +12,18 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("MINICUBER_SHARED", ROOT.parent / "shared"))
 
-if "minicuber" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location(
-        "minicuber", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    _package = importlib.util.module_from_spec(_spec)
-    sys.modules["minicuber"] = _package
-    _spec.loader.exec_module(_package)
+
+def _load(name: str, file: Path, folder: Path | None = None) -> None:
+    """Import a file under a name of our choice; neither the checkout nor its tests come onto the path."""
+    if name not in sys.modules:
+        places = None if folder is None else [str(folder)]
+        spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=places)
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+
+
+_load("minicuber", ROOT / "__init__.py", ROOT)
+_load("qgis_helpers", ROOT / "tests" / "qgis_helpers.py")
 
 
 @pytest.fixture(scope="session")

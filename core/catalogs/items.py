@@ -63,11 +63,19 @@ def asset_crs(item: dict[str, Any], asset: dict[str, Any]) -> str | None:
             value = source.get(key)
             if value is None:
                 continue
-            text = f"EPSG:{value}" if key == "proj:epsg" else json.dumps(value) if key == "proj:projjson" else value
+            text = (
+                f"EPSG:{value}"
+                if key == "proj:epsg"
+                else json.dumps(value)
+                if key == "proj:projjson"
+                else value
+            )
             try:
                 crs = CRS.from_user_input(text)
             except CRSError as error:
-                raise SourceError(f"Item {item['id']} has a CRS that is not known: {key} = {value!r}.") from error
+                raise SourceError(
+                    f"Item {item['id']} has a CRS that is not known: {key} = {value!r}."
+                ) from error
             return short_crs(crs)
     return None
 
@@ -96,7 +104,10 @@ def raster_band(asset: dict[str, Any]) -> dict[str, Any]:
     new = (asset.get("bands") or [{}])[0]
     merged = {}
     for name in ("nodata", "scale", "offset"):
-        for value in (old.get(name), *(place.get(key) for place in (new, asset) for key in (f"raster:{name}", name))):
+        for value in (
+            old.get(name),
+            *(place.get(key) for place in (new, asset) for key in (f"raster:{name}", name)),
+        ):
             if value is not None:
                 merged[name] = value
                 break

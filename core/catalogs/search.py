@@ -67,7 +67,9 @@ def search(
     if re.match(r"^https?://", catalog, re.IGNORECASE):
         items = _remote(catalog, lonlat, first, last, progress)
     elif "://" in catalog:
-        raise InputError(f"CATALOG has an address of an unknown kind: {catalog}.", "Use http, https or a path.")
+        raise InputError(
+            f"CATALOG has an address of an unknown kind: {catalog}.", "Use http, https or a path."
+        )
     else:
         items = _local(Path(catalog), progress)
     found = {}
@@ -79,10 +81,13 @@ def search(
 
 def _local(path: Path, progress: Progress) -> list[dict[str, Any]]:
     if path.is_dir():
-        names = [name for name in ("catalog.json", "collection.json", "items.json") if (path / name).is_file()]
+        names = [
+            name for name in ("catalog.json", "collection.json", "items.json") if (path / name).is_file()
+        ]
         if not names:
             raise InputError(
-                f"The folder {path} holds no catalog.", "Expected catalog.json, collection.json or items.json."
+                f"The folder {path} holds no catalog.",
+                "Expected catalog.json, collection.json or items.json.",
             )
         path = path / names[0]
     if not path.is_file():
@@ -117,9 +122,13 @@ def _remote(
 
 def _get_json(session: requests.Session, url: str) -> Any:
     if not url.lower().startswith(("http://", "https://")):
-        raise SourceError(f"A remote catalog links to {url}, which is not on the network.", "Do not use this catalog.")
+        raise SourceError(
+            f"A remote catalog links to {url}, which is not on the network.", "Do not use this catalog."
+        )
     try:
-        answer = session.get(url, timeout=TIMEOUT, headers={"Accept": "application/geo+json, application/json"})
+        answer = session.get(
+            url, timeout=TIMEOUT, headers={"Accept": "application/geo+json, application/json"}
+        )
         answer.raise_for_status()
     except requests.RequestException as error:
         raise SourceError(
@@ -149,7 +158,11 @@ def _reason(error: Exception) -> str:
 def _is_api(content: dict[str, Any]) -> bool:
     """A landing page, or a collection of an API, whose items are behind a link instead of in files."""
     rels = {link.get("rel") for link in content.get("links", [])}
-    return "conformsTo" in content or "search" in rels or (content.get("type") == "Collection" and "items" in rels)
+    return (
+        "conformsTo" in content
+        or "search" in rels
+        or (content.get("type") == "Collection" and "items" in rels)
+    )
 
 
 def _search_api(url, landing, lonlat, first, last, progress):
@@ -190,9 +203,7 @@ def _sentinel2_collections(client: Client) -> list[str]:
     return [name for name in have if re.search(r"sentinel-?_?2|(^|_)s2", name.lower())] or have
 
 
-def _static(
-    content: Any, base: str, read: Callable[[str], Any], progress: Progress
-) -> list[dict[str, Any]]:
+def _static(content: Any, base: str, read: Callable[[str], Any], progress: Progress) -> list[dict[str, Any]]:
     kind = content.get("type") if isinstance(content, dict) else None
     if kind == "FeatureCollection" and isinstance(content.get("features"), list):
         return [_absolute(item, base) for item in content["features"]]

@@ -102,9 +102,7 @@ def describe_cube(parameters: DescribeParameters, progress: Progress) -> Describ
     names = [variable.name for variable in variables]
     unknown = [name for name in parameters.variables if name not in names]
     if unknown:
-        raise InputError(
-            f"The cube has no variable {', '.join(unknown)}.", f"It has: {', '.join(names)}."
-        )
+        raise InputError(f"The cube has no variable {', '.join(unknown)}.", f"It has: {', '.join(names)}.")
     folder = layers_folder(path)
     best = best_date(shares)
     if not all((folder / f"{name}.vrt").is_file() for name in names):
@@ -115,7 +113,9 @@ def describe_cube(parameters: DescribeParameters, progress: Progress) -> Describ
 
 def _read(file: h5netcdf.File, path: Path) -> tuple[Grid, list[str], list[Variable], list[float]]:
     if not {"time", "y", "x"} <= set(file.dimensions) or "spatial_ref" not in file.variables:
-        raise InputError(f"{path.name} is not a minicube: it needs the dimensions time, y, x and spatial_ref.")
+        raise InputError(
+            f"{path.name} is not a minicube: it needs the dimensions time, y, x and spatial_ref."
+        )
     crs = file.variables["spatial_ref"].attrs
     left, width, _, top, _, height = (float(term) for term in _text(crs["GeoTransform"]).split())
     grid = Grid(

@@ -109,7 +109,13 @@ def _band(root: ET.Element, source: str, place: int, number: int, name: str, var
 def _categories(band: ET.Element, attributes: dict[str, Any]) -> None:
     if "flag_values" not in attributes:
         return
-    names = dict(zip(np.atleast_1d(attributes["flag_values"]).tolist(), attributes["flag_meanings"].split(), strict=True))
+    names = dict(
+        zip(
+            np.atleast_1d(attributes["flag_values"]).tolist(),
+            attributes["flag_meanings"].split(),
+            strict=True,
+        )
+    )
     categories = ET.SubElement(band, "CategoryNames")
     for value in range(max(names) + 1):
         ET.SubElement(categories, "Category").text = names.get(value, "")

@@ -70,7 +70,9 @@ def _storage_error(error: OSError, target: Path) -> StorageError:
     if error.errno == errno.ENOSPC:
         return StorageError(f"The disk is full: {target}.", "Free some space and run it again.")
     if isinstance(error, PermissionError):
-        return StorageError(f"{target} cannot be written.", "Choose another place, or close what holds it open.")
+        return StorageError(
+            f"{target} cannot be written.", "Choose another place, or close what holds it open."
+        )
     return StorageError(f"{target} cannot be written ({error.strerror or error}).", "Choose another place.")
 
 
@@ -78,7 +80,12 @@ class CubeFile:
     """A NetCDF file in the making: `write` fills blocks of dates, variable by variable."""
 
     def __init__(
-        self, path: Path, grid: Grid, days: list[dt.date], variables: Iterable[Variable], attributes: dict[str, Any]
+        self,
+        path: Path,
+        grid: Grid,
+        days: list[dt.date],
+        variables: Iterable[Variable],
+        attributes: dict[str, Any],
     ) -> None:
         self.variables = {variable.name: variable for variable in variables}
         self.clipped = dict.fromkeys(self.variables, 0)

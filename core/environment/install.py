@@ -15,6 +15,7 @@ from .environment import Environment
 from .maker import Maker
 from .masking import Masker
 from .mutex import exclusive
+from .pip_errors import classify
 from .processes import child_environ
 from .requirements import Requirements
 from .storage import LOCK_NAME, LOG_NAME, check_writable, discard, ours
@@ -53,8 +54,13 @@ def set_up(
     check_writable(base)
     base.mkdir(parents=True, exist_ok=True)
     with exclusive(base / LOCK_NAME, progress, log), _logged(base, log, environ) as masked:
-        maker = Maker(base, requirements, environ, progress, masked)
-        return maker.make(preferred, wheels, recreate, allow_uv)
+        try:
+            return Maker(base, requirements, environ, progress, masked).make(
+                preferred, wheels, recreate, allow_uv
+            )
+        except OSError as error:
+            masked(f"{type(error).__name__}: {error}")
+            raise classify([str(error)]) from error
 
 
 def remove(base: Path, log: Log = lambda line: None) -> list[str]:
@@ -85,19 +91,23 @@ def _logged(base: Path, log: Log, environ: Mapping[str, str]) -> Iterator[Log]:
     path = base / LOG_NAME
     # A later run that finds all complete must not wipe the log of the one that made it.
     mode = "a" if path.is_file() and path.stat().st_size < _LARGEST_LOG else "w"
-    with open(path, mode, encoding="utf-8") as file:
+    with open(path, f"{mode}b", buffering=0) as file:
+
+        def keep(line: str) -> None:
+            # A full disk shows here first: it must not hide what led to it, nor stop the clearing up.
+            with contextlib.suppress(OSError):
+                file.write(f"{line}\n".encode())
 
         def write(line: str) -> None:
             line = mask(line)
-            file.write(line + "\n")
-            file.flush()
+            keep(line)
             log(line)
 
-        file.write(f"{datetime.now(timezone.utc).isoformat(timespec='seconds')}\n")
+        keep(datetime.now(timezone.utc).isoformat(timespec="seconds"))
         try:
             yield write
         except MinicuberError as error:
             error.message, error.hint = mask(error.message), mask(error.hint)
             error.args = (error.message,)
-            file.write(f"{type(error).__name__}: {error}\n")
+            keep(f"{type(error).__name__}: {error}")
             raise

@@ -43,9 +43,11 @@ def exclusive(
                 told = True
             progress.update(0.0, "Waiting for another set-up")
             time.sleep(0.2)
-        os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, str(os.getpid()).encode("ascii"))
+        # The number is for the others' message alone: a full disk must not stop us here.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, str(os.getpid()).encode("ascii"))
         yield
     finally:
         # Closing gives the lock back. The file stays: removing it would let two others hold two files.

@@ -41,7 +41,9 @@ class Band:
 
 
 BANDS: dict[str, Band] = {
-    "B01": Band("reflectance", 60, "coastal aerosol", 443, ("coastal",), ("coastal", "nbart_coastal_aerosol")),
+    "B01": Band(
+        "reflectance", 60, "coastal aerosol", 443, ("coastal",), ("coastal", "nbart_coastal_aerosol")
+    ),
     "B02": Band("reflectance", 10, "blue", 490, ("blue",), ("blue", "nbart_blue")),
     "B03": Band("reflectance", 10, "green", 560, ("green",), ("green", "nbart_green")),
     "B04": Band("reflectance", 10, "red", 665, ("red",), ("red", "nbart_red")),
@@ -138,7 +140,10 @@ def is_sentinel2(item: dict[str, Any]) -> bool:
     said = f"{properties.get('constellation') or ''} {properties.get('platform') or ''}".strip().lower()
     if said:
         return re.search(r"\bsentinel[- ]?2", said) is not None
-    return re.search(r"sentinel-?(2|s2)|(^|_)s2", f"{item.get('collection') or ''} {item['id']}".lower()) is not None
+    return (
+        re.search(r"sentinel-?(2|s2)|(^|_)s2", f"{item.get('collection') or ''} {item['id']}".lower())
+        is not None
+    )
 
 
 def scene_of(item: dict[str, Any], bands: tuple[str, ...]) -> Scene:
@@ -185,7 +190,9 @@ def find_asset(item: dict[str, Any], band: str) -> dict[str, Any] | None:
         if rank is not None:
             jp2 = "jp2" in str(asset.get("type", "")) or asset["href"].split("?")[0].lower().endswith(".jp2")
             resolution = stac.raster_of(item, asset).transform
-            candidates.append((rank, abs(resolution[0]) if resolution else asset.get("gsd", 0) or 0, jp2, key))
+            candidates.append(
+                (rank, abs(resolution[0]) if resolution else asset.get("gsd", 0) or 0, jp2, key)
+            )
     return item["assets"][min(candidates)[3]] if candidates else None
 
 
@@ -287,7 +294,9 @@ def _in_order(group: list[Scene], grid: Grid) -> tuple[Scene, ...]:
 
 def scene_overlap(scene: Scene, bounds: Bounds, crs: str) -> float:
     """The area (CRS units squared) of a rectangle in `crs` that a scene's outline covers."""
-    outline, its_crs = (scene.bounds, scene.crs) if scene.bounds and scene.crs else (scene.lonlat, "EPSG:4326")
+    outline, its_crs = (
+        (scene.bounds, scene.crs) if scene.bounds and scene.crs else (scene.lonlat, "EPSG:4326")
+    )
     return overlap_area(transform_bounds(outline, its_crs, crs), bounds)
 
 

@@ -97,9 +97,7 @@ class LogHandler(logging.Handler):
         self._channel = channel
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._channel.send(
-            "log", level=record.levelname, logger=record.name, message=self.format(record)
-        )
+        self._channel.send("log", level=record.levelname, logger=record.name, message=self.format(record))
 
 
 def main() -> None:
@@ -139,7 +137,11 @@ def main() -> None:
     os.environ.update(order.get("environment") or {})
     threading.Thread(target=watch, name="owner-watch", daemon=True).start()
     channel.send(
-        "hello", protocol=PROTOCOL, version=package.__version__, python=sys.version.split()[0], pid=os.getpid()
+        "hello",
+        protocol=PROTOCOL,
+        version=package.__version__,
+        python=sys.version.split()[0],
+        pid=os.getpid(),
     )
     if order.get("protocol") != PROTOCOL or order.get("version") != package.__version__:
         # The client tells the user; it compares the same numbers.
@@ -167,7 +169,11 @@ def main() -> None:
     except MinicuberError as error:
         fail(error)
     except MemoryError:
-        fail(InputError("There is not enough memory for this job.", "Choose a smaller extent, fewer dates or bands."))
+        fail(
+            InputError(
+                "There is not enough memory for this job.", "Choose a smaller extent, fewer dates or bands."
+            )
+        )
     except ModuleNotFoundError as error:
         if (error.name or "minicuber").split(".")[0] == "minicuber":
             fail(error)

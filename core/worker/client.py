@@ -14,8 +14,9 @@ import tempfile
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Any, Callable
 
 from ..environment.processes import child_environ, kill, python_command, session_options
 from ..errors import BY_NAME, Cancelled, EnvironmentProblem, WorkerCrash

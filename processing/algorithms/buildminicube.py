@@ -20,11 +20,11 @@ from ..base import MinicuberAlgorithm
 from ..parameters import Parameters
 from ..text import tr
 
-BANDS = ("B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B11 B12 AOT WVP SCL").split()
+BANDS = ["B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12", "AOT", "WVP", "SCL"]
 MASKS = ["none", "scl"]
-REAL = getattr(getattr(QgsProcessingParameterNumber, "Type", QgsProcessingParameterNumber), "Double")
-INTEGER = getattr(getattr(QgsProcessingParameterNumber, "Type", QgsProcessingParameterNumber), "Integer")
-DATE = getattr(getattr(QgsProcessingParameterDateTime, "Type", QgsProcessingParameterDateTime), "Date")
+REAL = getattr(QgsProcessingParameterNumber, "Type", QgsProcessingParameterNumber).Double
+INTEGER = getattr(QgsProcessingParameterNumber, "Type", QgsProcessingParameterNumber).Integer
+DATE = getattr(QgsProcessingParameterDateTime, "Type", QgsProcessingParameterDateTime).Date
 
 
 class BuildMinicube(MinicuberAlgorithm):
@@ -52,9 +52,7 @@ class BuildMinicube(MinicuberAlgorithm):
             )
         )
         self.add(
-            QgsProcessingParameterNumber(
-                "RESOLUTION", "Resolution", REAL, 10.0, optional=True, minValue=0.0
-            )
+            QgsProcessingParameterNumber("RESOLUTION", "Resolution", REAL, 10.0, optional=True, minValue=0.0)
         )
         self.add(
             QgsProcessingParameterNumber(
@@ -63,7 +61,9 @@ class BuildMinicube(MinicuberAlgorithm):
         )
         self.add(QgsProcessingParameterCrs("CRS", "CRS of the cube", optional=True), advanced=True)
         self.add(QgsProcessingParameterNumber("WIDTH", "Width in pixels", INTEGER, 0, True, 0), advanced=True)
-        self.add(QgsProcessingParameterNumber("HEIGHT", "Height in pixels", INTEGER, 0, True, 0), advanced=True)
+        self.add(
+            QgsProcessingParameterNumber("HEIGHT", "Height in pixels", INTEGER, 0, True, 0), advanced=True
+        )
         self.add(QgsProcessingParameterBoolean("DRY_RUN", "Only estimate", False, optional=True))
         self.add_load()
         self.add(

@@ -53,12 +53,18 @@ class SetUpEnvironment(MinicuberAlgorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.add(QgsProcessingParameterBoolean("RECREATE", "Make it anew", False, optional=True))
         self.add(QgsProcessingParameterFile("PYTHON", "Python", FILE, optional=True), advanced=True)
-        self.add(QgsProcessingParameterFile("WHEELS", "Folder of packages", FOLDER, optional=True), advanced=True)
         self.add(
-            QgsProcessingParameterBoolean("ALLOW_UV", "Download a Python if none is found", False, optional=True),
+            QgsProcessingParameterFile("WHEELS", "Folder of packages", FOLDER, optional=True), advanced=True
+        )
+        self.add(
+            QgsProcessingParameterBoolean(
+                "ALLOW_UV", "Download a Python if none is found", False, optional=True
+            ),
             advanced=True,
         )
-        self.add(QgsProcessingParameterBoolean("REMOVE", "Remove instead", False, optional=True), advanced=True)
+        self.add(
+            QgsProcessingParameterBoolean("REMOVE", "Remove instead", False, optional=True), advanced=True
+        )
         self.addOutput(QgsProcessingOutputFolder("ENVIRONMENT", tr("Environment")))
         self.addOutput(QgsProcessingOutputString("REPORT", tr("Report")))
 

@@ -65,7 +65,9 @@ def test_no_zone_beyond_the_limits_of_utm(lat):
     st.sampled_from([10.0, 20.0, 60.0, 9.995, 30.0]),
     st.sampled_from([0.0, 15.0, 5.0, 399_960.0]),
 )
-def test_grid_is_the_smallest_lattice_rectangle_that_contains_the_extent(west, south, width, height, size, anchor):
+def test_grid_is_the_smallest_lattice_rectangle_that_contains_the_extent(
+    west, south, width, height, size, anchor
+):
     bounds = (west, south, west + width, south + height)
     grid = grid_over(bounds, UTM32, UTM32, Lattice(size, size, anchor, anchor))
     slack = 0.0101 * size
@@ -84,7 +86,9 @@ def test_grid_is_the_smallest_lattice_rectangle_that_contains_the_extent(west, s
 
 
 def test_edges_that_rounding_moved_do_not_add_a_pixel():
-    grid = grid_over((400_000.00001, 5_200_000.0, 401_280.0 + 1e-5, 5_201_280.0), UTM32, UTM32, Lattice(10, 10))
+    grid = grid_over(
+        (400_000.00001, 5_200_000.0, 401_280.0 + 1e-5, 5_201_280.0), UTM32, UTM32, Lattice(10, 10)
+    )
     assert grid.shape == (128, 128)
 
 
@@ -132,7 +136,9 @@ def test_grid_survives_json_and_is_hashable():
     assert len({again, grid}) == 1
 
 
-@pytest.mark.parametrize("bounds", [(1, 1, 1, 2), (2, 1, 1, 2), (1, 2, 3, 1), (math.nan, 0, 1, 1), (0, 0, math.inf, 1)])
+@pytest.mark.parametrize(
+    "bounds", [(1, 1, 1, 2), (2, 1, 1, 2), (1, 2, 3, 1), (math.nan, 0, 1, 1), (0, 0, math.inf, 1)]
+)
 def test_empty_or_infinite_extent_is_refused(bounds):
     with pytest.raises(InputError, match="EXTENT"):
         grid_over(bounds, UTM32, UTM32, Lattice(10, 10))

@@ -21,9 +21,17 @@ UTM32 = "EPSG:32632"
 def write(path, values, *, left=400_000.0, top=5_200_000.0, size=10.0, crs=UTM32, nodata=0):
     rows, columns = values.shape
     profile = {
-        "driver": "GTiff", "height": rows, "width": columns, "count": 1, "dtype": values.dtype, "crs": crs,
-        "transform": rasterio.Affine(size, 0, left, 0, -size, top), "nodata": nodata, "tiled": True,
-        "blockxsize": 64, "blockysize": 64,
+        "driver": "GTiff",
+        "height": rows,
+        "width": columns,
+        "count": 1,
+        "dtype": values.dtype,
+        "crs": crs,
+        "transform": rasterio.Affine(size, 0, left, 0, -size, top),
+        "nodata": nodata,
+        "tiled": True,
+        "blockxsize": 64,
+        "blockysize": 64,
     }
     with rasterio.open(path, "w", **profile) as file:
         file.write(values, 1)
@@ -46,9 +54,27 @@ def gdalwarp(source, grid: Grid, method: str, tmp_path, dtype="Float32", nodata=
         pytest.skip("gdalwarp is not installed")
     target = tmp_path / f"warped_{method}.tif"
     west, south, east, north = grid.bounds
-    command = ["gdalwarp", "-q", "-ovr", "NONE", "-r", method, "-ot", dtype, "-dstnodata", nodata,
-               "-t_srs", grid.crs, "-te", *map(repr, (west, south, east, north)),
-               "-ts", str(grid.width), str(grid.height), str(source), str(target)]
+    command = [
+        "gdalwarp",
+        "-q",
+        "-ovr",
+        "NONE",
+        "-r",
+        method,
+        "-ot",
+        dtype,
+        "-dstnodata",
+        nodata,
+        "-t_srs",
+        grid.crs,
+        "-te",
+        *map(repr, (west, south, east, north)),
+        "-ts",
+        str(grid.width),
+        str(grid.height),
+        str(source),
+        str(target),
+    ]
     subprocess.run(command, check=True)
     with rasterio.open(target) as file:
         return file.read(1)
@@ -159,10 +185,10 @@ def test_remote_vrt_cannot_name_local_files(tmp_path, dn):
     vrt = tmp_path / "innocent.tif"
     vrt.write_text(
         '<VRTDataset rasterXSize="8" rasterYSize="8"><VRTRasterBand dataType="UInt16" band="1"><SimpleSource>'
-        f'<SourceFilename>{tmp_path / "secret.tif"}</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>'
+        f"<SourceFilename>{tmp_path / 'secret.tif'}</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"
     )
     file = BandFile(Raster(str(vrt), UTM32, None, None, 0), 1e-4, 0.0, 0.0)
-    with pytest.raises(SourceError, match="innocent.tif"):
+    with pytest.raises(SourceError, match=r"innocent\.tif"):
         read_band(file, Grid(UTM32, 400_000.0, 5_200_000.0, 10.0, 10.0, 4, 4), classes=False)
 
 

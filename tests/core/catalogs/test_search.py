@@ -23,7 +23,12 @@ def find(catalog, lonlat=WORLD, first=FIRST, last=LAST):
 
 def item(name="a", day="2023-08-12", box=(7.0, 46.0, 7.1, 46.1), href="a.tif"):
     return {
-        "type": "Feature", "stac_version": "1.0.0", "id": name, "collection": "c", "bbox": list(box), "links": [],
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": name,
+        "collection": "c",
+        "bbox": list(box),
+        "links": [],
         "geometry": {"type": "Point", "coordinates": [box[0], box[1]]},
         "properties": {"datetime": f"{day}T10:00:00Z", "platform": "sentinel-2a"},
         "assets": {"B02": {"href": href, "type": "image/tiff"}},
@@ -83,8 +88,11 @@ def test_paging_api_gives_all_items(stac_api, tmp_path):
 def test_both_days_are_inclusive_and_place_is_filtered_here(tmp_path):
     path = collection_file(
         tmp_path,
-        item("before", "2023-08-09"), item("first", "2023-08-10"), item("last", "2023-08-15"),
-        item("after", "2023-08-16"), item("elsewhere", box=(8.0, 46.0, 8.1, 46.1)),
+        item("before", "2023-08-09"),
+        item("first", "2023-08-10"),
+        item("last", "2023-08-15"),
+        item("after", "2023-08-16"),
+        item("elsewhere", box=(8.0, 46.0, 8.1, 46.1)),
     )
     assert [each["id"] for each in find(path, (7.05, 46.05, 7.06, 46.06))] == ["first", "last"]
 

@@ -233,6 +233,27 @@ def test_an_environment_comes_back_if_its_replacement_fails(failed):
     assert "put back" in said
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_does_not_stop_at_the_log(copied, toys, environ):
+    """The first to meet a full disk is our own log: its error hid the cause and left the half-made folder."""
+    (copied.base / "setup.log").unlink()
+    (copied.base / "setup.log").symlink_to("/dev/full")
+    lines = []
+    assert set_up(copied.base, requirements=toys.requirements, environ=environ, log=lines.append) == copied
+    assert any("complete" in line for line in lines)
+
+
+def test_an_error_of_the_system_becomes_one_sentence(copied, toys, environ, monkeypatch):
+    """A bare OSError would be shown as a bug, with a traceback."""
+
+    def full(_environment):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(maker, "current", lambda *_arguments: full(None))
+    with pytest.raises(EnvironmentProblem, match="disk became full"):
+        set_up(copied.base, requirements=toys.requirements, environ=environ)
+
+
 def test_passwords_reach_neither_log_nor_file_nor_command_line(failed):
     """Processing's log is pasted into issues, and every user of the machine sees command lines."""
     assert "127.0.0.1:9" in failed[2] or "localhost:9" in failed[2]

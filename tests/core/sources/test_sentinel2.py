@@ -25,9 +25,30 @@ REAL = [
     ("element84/sentinel-2-c1-l2a/S2B_T20EPT_20250731T131905_L2A.json", "blue", -0.1, "05.11", "20EPT", 95),
     ("element84/sentinel-s2-l2a-cogs/S2B_20EPT_20250731_0_L2A.json", "B02", 0.0, "05.11", "20EPT", 95),
     ("element84_v0/sentinel-s2-l2a-cogs/S2A_17SPR_20221106_0_L2A.json", "B02", 0.0, "04.00", "17SPR", 54),
-    ("planetary_computer/sentinel-2-l2a/S2B_MSIL2A_20240419T095549_R122_T47XML_20240419T123458.json", "B02", -0.1, "05.10", "47XML", 122),
-    ("planetary_computer/sentinel-2-l2a/S2B_MSIL2A_20200705T101559_R065_T32TMT_20200825T083452.json", "B02", 0.0, "02.12", "32TMT", 65),
-    ("cdse/sentinel-2-l2a/S2A_MSIL2A_20200703T103031_N0500_R108_T32TNT_20230613T212700.json", "B02_10m", -0.1, "05.00", "32TNT", 108),
+    (
+        "planetary_computer/sentinel-2-l2a/S2B_MSIL2A_20240419T095549_R122_T47XML_20240419T123458.json",
+        "B02",
+        -0.1,
+        "05.10",
+        "47XML",
+        122,
+    ),
+    (
+        "planetary_computer/sentinel-2-l2a/S2B_MSIL2A_20200705T101559_R065_T32TMT_20200825T083452.json",
+        "B02",
+        0.0,
+        "02.12",
+        "32TMT",
+        65,
+    ),
+    (
+        "cdse/sentinel-2-l2a/S2A_MSIL2A_20200703T103031_N0500_R108_T32TNT_20230613T212700.json",
+        "B02_10m",
+        -0.1,
+        "05.00",
+        "32TNT",
+        108,
+    ),
     ("deafrica/s2_l2a_c1/S2B_T37MGP_20240710T073012_L2A.json", "blue", -0.1, "05.10", "37MGP", 6),
 ]
 
@@ -67,9 +88,14 @@ def test_the_finest_of_several_resolutions_is_taken_and_no_jpeg_beside_a_cog(sha
 
 @pytest.mark.real
 def test_landsat_is_not_sentinel2(shared):
-    assert not s2.is_sentinel2(real_item(shared, "usgs/landsat-c2l2-sr/LC08_L2SP_028030_20200114_20200824_02_T1_SR.json"))
     assert not s2.is_sentinel2(
-        real_item(shared, "planetary_computer/sentinel-1-rtc/S1A_IW_GRDH_1SDV_20240419T045904_20240419T045916_053498_067DF2_rtc.json")
+        real_item(shared, "usgs/landsat-c2l2-sr/LC08_L2SP_028030_20200114_20200824_02_T1_SR.json")
+    )
+    assert not s2.is_sentinel2(
+        real_item(
+            shared,
+            "planetary_computer/sentinel-1-rtc/S1A_IW_GRDH_1SDV_20240419T045904_20240419T045916_053498_067DF2_rtc.json",
+        )
     )
 
 
@@ -80,12 +106,34 @@ def test_reprocessed_old_scene_carries_the_offset_whatever_its_date(shared):
     assert s2.scene_of(item, ("B02",)).files["B02"].offset == -0.1
 
 
-def make_scene(name, *, tile="32TMT", platform="sentinel-2a", orbit=108, baseline="02.14", minute=30, day=1,
-               bounds=(0, 0, 1000, 1000), crs="EPSG:32632", sensing=None, hour=10):
+def make_scene(
+    name,
+    *,
+    tile="32TMT",
+    platform="sentinel-2a",
+    orbit=108,
+    baseline="02.14",
+    minute=30,
+    day=1,
+    bounds=(0, 0, 1000, 1000),
+    crs="EPSG:32632",
+    sensing=None,
+    hour=10,
+):
     return s2.Scene(
-        id=name, instant=dt.datetime(2021, 6, day, hour, minute, tzinfo=UTC), tile=tile,
-        sensing=sensing or f"202106{day:02d}T{hour:02d}{minute:02d}00", baseline=baseline, platform=platform, orbit=orbit,
-        cloud_cover=None, crs=crs, bounds=bounds, lonlat=(7, 46, 8, 47), files={}, angles={},
+        id=name,
+        instant=dt.datetime(2021, 6, day, hour, minute, tzinfo=UTC),
+        tile=tile,
+        sensing=sensing or f"202106{day:02d}T{hour:02d}{minute:02d}00",
+        baseline=baseline,
+        platform=platform,
+        orbit=orbit,
+        cloud_cover=None,
+        crs=crs,
+        bounds=bounds,
+        lonlat=(7, 46, 8, 47),
+        files={},
+        angles={},
     )
 
 
@@ -108,11 +156,22 @@ def test_split_granules_of_one_baseline_are_both_kept():
 
 
 def test_scenes_without_a_tile_are_nobodys_duplicate():
-    assert len(s2.without_duplicates([make_scene("a", tile="", baseline="02.14"), make_scene("b", tile="", baseline="05.00")])) == 2
+    assert (
+        len(
+            s2.without_duplicates(
+                [make_scene("a", tile="", baseline="02.14"), make_scene("b", tile="", baseline="05.00")]
+            )
+        )
+        == 2
+    )
 
 
 def test_newest_baseline_is_a_number_not_the_latest_in_the_list():
-    scenes = [make_scene("x", baseline="05.09"), make_scene("y", baseline="05.10"), make_scene("z", baseline="04.00")]
+    scenes = [
+        make_scene("x", baseline="05.09"),
+        make_scene("y", baseline="05.10"),
+        make_scene("z", baseline="04.00"),
+    ]
     assert ids(s2.without_duplicates(scenes)) == ["y"]
 
 
@@ -149,13 +208,21 @@ def test_scl_becomes_the_mask_of_the_contract():
 
 def test_common_name_of_several_bands_does_not_pick_one():
     def asset(name, common):
-        return {"href": f"/{name}.tif", "eo:bands": [{"name": name, "common_name": common}], "roles": ["data"]}
+        return {
+            "href": f"/{name}.tif",
+            "eo:bands": [{"name": name, "common_name": common}],
+            "roles": ["data"],
+        }
 
     item = {
         "id": "x",
         "properties": {},
-        "assets": {"one": asset("one", "rededge"), "two": asset("two", "rededge"), "nir_a": asset("B08", "nir"),
-                   "picture": {"href": "/p.tif", "eo:bands": [{"common_name": "red"}, {"common_name": "green"}]}},
+        "assets": {
+            "one": asset("one", "rededge"),
+            "two": asset("two", "rededge"),
+            "nir_a": asset("B08", "nir"),
+            "picture": {"href": "/p.tif", "eo:bands": [{"common_name": "red"}, {"common_name": "green"}]},
+        },
     }
     assert s2.find_asset(item, "B05") is None
     assert s2.find_asset(item, "B04") is None

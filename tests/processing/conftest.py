@@ -1,0 +1,85 @@
+"""The provider in a QGIS application, and data to run it on."""
+
+from __future__ import annotations
+
+import pytest
+import qgis_helpers
+from minicuber.plugin.plugin import MinicuberPlugin
+from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProject
+
+
+class Feedback(QgsProcessingFeedback):
+    """Keeps every word; cancels itself when the progress reaches `cancel_at`."""
+
+    def __init__(self, cancel_at: float | None = None) -> None:
+        super().__init__(False)
+        self.words: list[str] = []
+        self.steps: list[float] = []
+        self._cancel_at = cancel_at
+        self.progressChanged.connect(self._progress)
+
+    def _progress(self, value: float) -> None:
+        self.steps.append(value)
+        if self._cancel_at is not None and value >= self._cancel_at:
+            self.cancel()
+
+    def setProgressText(self, text: str) -> None:
+        self.words.append(text)
+
+    def pushInfo(self, text: str) -> None:
+        self.words.append(text)
+
+    def pushWarning(self, text: str) -> None:
+        self.words.append(text)
+
+    def pushDebugInfo(self, text: str) -> None:
+        self.words.append(text)
+
+    def reportError(self, text: str, fatalError: bool = False) -> None:
+        self.words.append(text)
+
+
+@pytest.fixture(scope="session")
+def provider(qgis_app, qgis_processing):
+    plugin = MinicuberPlugin(None)
+    plugin.initProcessing()
+    return plugin.provider
+
+
+@pytest.fixture
+def run(provider):
+    """`run(algorithm, parameters, feedback=None, project=None)` as a PyQGIS script does."""
+    import processing
+
+    def call(algorithm, parameters, feedback=None, project=None):
+        context = QgsProcessingContext()
+        context.setProject(project or QgsProject.instance())
+        return processing.run(
+            f"minicuber:{algorithm}", parameters, feedback=feedback or Feedback(), context=context
+        )
+
+    yield call
+    QgsProject.instance().clear()
+
+
+@pytest.fixture
+def feedback_class():
+    return Feedback
+
+
+@pytest.fixture(scope="session")
+def demo(provider, tmp_path_factory) -> dict:
+    """The outputs of createdemodata."""
+    import processing
+
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    return processing.run("minicuber:createdemodata", {"OUTPUT": str(folder), "LOAD": False})
+
+
+@pytest.fixture(scope="session")
+def profile(tmp_path_factory):
+    """A QGIS profile with the plugin enabled, for `qgis_process`."""
+    folder = qgis_helpers.make_profile(tmp_path_factory.mktemp("profile"))
+    code, text = qgis_helpers.run(folder, "plugins", "enable", "minicuber")
+    assert code == 0, text
+    return folder

@@ -1,0 +1,85 @@
+"""What others build on: ids, parameter names and defaults, and that nothing lacks its help."""
+
+from __future__ import annotations
+
+import pytest
+from minicuber.processing.help import HELP
+from minicuber.processing.provider import ALGORITHMS
+from qgis.core import QgsApplication
+
+# Frozen: saved models and scripts use these names. Add, never rename.
+FROZEN = {
+    "setupenvironment": {"RECREATE": False},
+    "createdemodata": {"OUTPUT": None, "LOAD": True},
+    "buildminicube": {
+        "EXTENT": None, "CRS": None, "RESOLUTION": 10.0, "WIDTH": 0, "HEIGHT": 0, "START": None, "END": None,
+        "CATALOG": None, "S2_BANDS": ["B02", "B03", "B04", "B08"], "S2_MASK": "scl", "MAX_CLOUD": 100.0,
+        "DRY_RUN": False, "LOAD": True, "OUTPUT": None,
+    },
+    "loadminicube": {"CUBE": None, "VARIABLES": None},
+}  # fmt: skip
+OUTPUTS = {
+    "setupenvironment": {"ENVIRONMENT", "REPORT"},
+    "createdemodata": {"OUTPUT", "CATALOG", "EXTENT", "START", "END", "ERA5", "LAYERS"},
+    "buildminicube": {"OUTPUT", "N_ITEMS", "N_DATES", "ESTIMATED_MB", "ESTIMATED_DOWNLOAD_MB"},
+    "loadminicube": set(),
+}
+BANDS = "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B11 B12 AOT WVP SCL".split()
+
+
+@pytest.fixture(params=sorted(FROZEN))
+def algorithm(request, provider):
+    found = QgsApplication.processingRegistry().createAlgorithmById(f"minicuber:{request.param}")
+    assert found is not None
+    return found
+
+
+def test_provider_is_there_with_all_algorithms(provider):
+    assert provider.id() == "minicuber"
+    assert {a.id() for a in provider.algorithms()} == {f"minicuber:{cls.ID}" for cls in ALGORITHMS}
+    assert set(FROZEN) <= {cls.ID for cls in ALGORITHMS}
+
+
+def test_names_and_defaults_are_frozen(algorithm):
+    definitions = {d.name(): d.defaultValue() for d in algorithm.parameterDefinitions()}
+    for name, default in FROZEN[algorithm.name()].items():
+        assert name in definitions
+        assert definitions[name] == default, name
+    assert OUTPUTS[algorithm.name()] <= {o.name() for o in algorithm.outputDefinitions()}
+
+
+def test_every_parameter_has_help_and_a_description(algorithm):
+    for definition in algorithm.parameterDefinitions():
+        assert len(definition.help()) > 10, definition.name()
+        assert definition.description()
+    assert algorithm.shortHelpString() and algorithm.shortDescription() and algorithm.tags()
+    assert not algorithm.icon().isNull()
+
+
+def test_help_has_no_text_for_a_parameter_that_is_gone(algorithm):
+    words = {"NAME", "SHORT", "GROUP", "GROUP_ID", "TAGS", "HELP"}
+    assert set(HELP[algorithm.name()]) - words == {d.name() for d in algorithm.parameterDefinitions()}
+
+
+def test_all_but_the_first_input_are_optional_for_qgis(algorithm):
+    # So that recipes, estimates and later releases work; the algorithm checks for itself.
+    optional = type(algorithm.parameterDefinitions()[0]).FlagOptional
+    needed = [d.name() for d in algorithm.parameterDefinitions() if not d.flags() & optional]
+    assert needed in ([], ["CUBE"], ["OUTPUT"])
+
+
+def test_help_lists_the_static_strings_of_the_enums(provider):
+    build = QgsApplication.processingRegistry().createAlgorithmById("minicuber:buildminicube")
+    bands = build.parameterDefinition("S2_BANDS")
+    assert bands.options() == BANDS
+    assert bands.usesStaticStrings()
+    for name, options in (("S2_BANDS", BANDS), ("S2_MASK", ["none", "scl"])):
+        for option in options:
+            assert option in build.parameterDefinition(name).help()
+
+
+def test_bands_of_the_dialog_are_those_of_the_core(root):
+    # The dialog cannot import the core's table, which needs numpy's newer half.
+    text = (root / "core/sources/sentinel2.py").read_text()
+    assert all(f'"{band}": Band(' in text for band in BANDS)
+    assert text.count(": Band(") == len(BANDS)
