@@ -57,6 +57,10 @@ class _Part(Progress):
         self._whole, self._start, self._end = whole, start, end
         self._cancelled = whole._cancelled
 
+    def raise_if_cancelled(self) -> None:
+        # The whole may learn of a cancel only by being asked (QGIS's feedback).
+        self._whole.raise_if_cancelled()
+
     def show(self, fraction: float, text: str) -> None:
         self._whole.show(self._start + fraction * (self._end - self._start), text)
 

@@ -22,6 +22,7 @@ class FeedbackAdapter:
     def __init__(self, feedback: QgsProcessingFeedback) -> None:
         self._feedback = feedback
         self._per_cent = 0.0
+        self._ticks = 0
         self._text = ""
         self._shown = ("", 0.0)
 
@@ -41,8 +42,10 @@ class FeedbackAdapter:
             self._feedback.pushDebugInfo(text)
 
     def tick(self) -> None:
-        """Called about ten times a second. `qgis_process` sees Ctrl+C only while progress is set."""
-        self._feedback.setProgress(self._per_cent)
+        """Called about ten times a second. `qgis_process` sees Ctrl+C only while progress changes: so it does,
+        by less than anybody sees."""
+        self._ticks += 1
+        self._feedback.setProgress(min(self._per_cent + 1e-9 * self._ticks, 100.0))
         shown, when = self._shown
         if self._text != shown and time.monotonic() - when > TEXT_EVERY:
             self._feedback.setProgressText(self._text)

@@ -28,7 +28,7 @@ class CogTemplate:
 
     def __init__(self, shape: tuple[int, int], transform: Affine, dtype: str, description: str) -> None:
         self._shape, self._dtype = shape, np.dtype(dtype).newbyteorder("<")
-        self._side = -(-max(shape) // 16) * 16  # TIFF wants multiples of 16
+        self._side = max(-(-max(shape) // 16) * 16, 128)  # multiples of 16, and GDAL warns below 128
         with MemoryFile() as memory:
             with memory.open(
                 driver="COG",
