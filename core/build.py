@@ -305,7 +305,7 @@ def write_cube(plan: Plan, output: Path, progress: Progress) -> list[LayerInfo]:
             state = _fill(cube, plan, progress)
             _per_date(cube, plan, state)
         dates = [day.isoformat() for day in days]
-        best = best_date(state["clear_share"].tolist())
+        best = best_date(state["clear_share"].tolist(), [_sun(date) for date in plan.dates])
         write_layers(output, plan.grid, dates, variables, best)
     clipped = {name: count for name, count in cube.clipped.items() if count}
     if clipped:
@@ -313,6 +313,10 @@ def write_cube(plan: Plan, output: Path, progress: Progress) -> list[LayerInfo]:
     log.info("Cube written: %s (%.1f MB)", output, output.stat().st_size / 1e6)
     progress.update(1.0, "Done")
     return describe_layers(output, variables, dates, best)
+
+
+def _sun(date: s2.ImageDate) -> float:
+    return date.first.angles.get("sun_elevation", math.nan)
 
 
 def _fill(cube: CubeFile, plan: Plan, progress: Progress) -> dict[str, np.ndarray]:
@@ -334,10 +338,10 @@ def _fill(cube: CubeFile, plan: Plan, progress: Progress) -> dict[str, np.ndarra
                     number, band = tasks[task]
                     block[band][number] = task.result()
                     done += 1
-                    progress.update(
-                        done / (n_dates * len(plan.bands)),
-                        f"{dates[number].day:%Y-%m}: {start + number + 1} of {n_dates} dates",
-                    )
+                    whole = done // len(plan.bands)
+                    month = plan.dates[min(whole, n_dates - 1)].day
+                    text = f"{month:%Y-%m}: {whole} of {n_dates} dates"
+                    progress.update(done / (n_dates * len(plan.bands)), text)
             except BaseException:
                 for task in tasks:
                     task.cancel()

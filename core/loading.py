@@ -9,13 +9,14 @@ read in place of pixels.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import rasterio
 from pyproj import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.warp import reproject
 from rasterio.windows import Window
 
@@ -35,6 +36,8 @@ GDAL_OPTIONS = {
     "GDAL_HTTP_TIMEOUT": 60,
     "VSI_CACHE": True,
 }
+# rasterio silences this warning about its own scratch arrays in a way that leaks between threads.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 ON_LATTICE = 0.01  # of a pixel, over the whole grid: less is the rounding of somebody's metadata
 FINER = 0.95  # a source pixel below this share of the grid's is averaged
 

@@ -70,7 +70,7 @@ def add_group(
         project.addMapLayer(layer, False)
         node = group.addLayer(layer)
         node.setItemVisibilityChecked(info is shown)
-        node.setExpanded(info.get("kind") == "classes" and info is shown)
+        node.setExpanded(False)
     return group
 
 

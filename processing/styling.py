@@ -17,7 +17,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
 from qgis.PyQt.QtGui import QColor
 
-RGB_RANGE = (0.0, 0.3)  # reflectance; fixed, so that dates can be compared by eye
+RGB_RANGE = (0.0, 0.25)  # reflectance; fixed, so that dates can be compared by eye
 BRIGHT_RANGE = (0.0, 0.5)  # the same for near and short-wave infrared
 BRIGHT_BANDS = ("B06", "B07", "B08", "B8A", "B09", "B11", "B12")
 

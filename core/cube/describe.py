@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,16 @@ class DescribeResult:
     layers: tuple[LayerInfo, ...]
 
 
-def best_date(clear_share: list[float]) -> int:
-    """The number (from 1) of the clearest date; 1 where nothing is known."""
-    shares = np.asarray(clear_share, dtype=float)
-    return int(np.nanargmax(shares)) + 1 if shares.size and not np.all(np.isnan(shares)) else 1
+def best_date(clear_share: list[float], sun_elevation: list[float]) -> int:
+    """The number (from 1) of the date to show first: the clearest, of equally clear ones the sunniest.
+
+    NaN where a share or an elevation (degrees) is not known; without any share the sunniest, else the first.
+    """
+    shares = np.nan_to_num(np.asarray(clear_share, dtype=float), nan=0.0)
+    suns = np.nan_to_num(np.asarray(sun_elevation, dtype=float), nan=0.0)
+    # Half a per cent more or less of clear pixels is not to be seen.
+    clear = shares >= shares.max() - 0.005
+    return int(np.argmax(np.where(clear, suns, -np.inf))) + 1
 
 
 def title_of(cube: Path, dates: list[str]) -> str:
@@ -96,7 +103,7 @@ def describe_cube(parameters: DescribeParameters, progress: Progress) -> Describ
         raise InputError(f"CUBE does not exist: {path}.")
     try:
         with h5netcdf.File(path, "r") as file:
-            grid, dates, variables, shares = _read(file, path)
+            grid, dates, variables, best = _read(file, path)
     except OSError as error:
         raise StorageError(f"{path} is not a readable NetCDF-4 file ({error}).") from error
     names = [variable.name for variable in variables]
@@ -104,14 +111,13 @@ def describe_cube(parameters: DescribeParameters, progress: Progress) -> Describ
     if unknown:
         raise InputError(f"The cube has no variable {', '.join(unknown)}.", f"It has: {', '.join(names)}.")
     folder = layers_folder(path)
-    best = best_date(shares)
     if not all((folder / f"{name}.vrt").is_file() for name in names):
         write_layers(path, grid, dates, variables, best)
     wanted = [v for v in variables if not parameters.variables or v.name in parameters.variables]
     return DescribeResult(title_of(path, dates), tuple(describe_layers(path, wanted, dates, best)))
 
 
-def _read(file: h5netcdf.File, path: Path) -> tuple[Grid, list[str], list[Variable], list[float]]:
+def _read(file: h5netcdf.File, path: Path) -> tuple[Grid, list[str], list[Variable], int]:
     if not {"time", "y", "x"} <= set(file.dimensions) or "spatial_ref" not in file.variables:
         raise InputError(
             f"{path.name} is not a minicube: it needs the dimensions time, y, x and spatial_ref."
@@ -141,10 +147,13 @@ def _read(file: h5netcdf.File, path: Path) -> tuple[Grid, list[str], list[Variab
                 None if fill is None else int(np.ravel(fill)[0]),
             )
             variables.append(Variable(name, encoding, attributes))
-    shares = [float("nan")] * len(dates)
-    if "s2_clear_share" in file.variables:
-        shares = np.asarray(file.variables["s2_clear_share"][...]).tolist()
-    return grid, dates, variables, shares
+    known = {
+        name: np.asarray(file.variables[name][...]).tolist()
+        if name in file.variables
+        else [math.nan] * len(dates)
+        for name in ("s2_clear_share", "s2_sun_elevation")
+    }
+    return grid, dates, variables, best_date(known["s2_clear_share"], known["s2_sun_elevation"])
 
 
 def _plain(value: Any) -> Any:

@@ -20,7 +20,23 @@ from ..base import MinicuberAlgorithm
 from ..parameters import Parameters
 from ..text import tr
 
-BANDS = ["B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12", "AOT", "WVP", "SCL"]
+BANDS = [
+    "B01",
+    "B02",
+    "B03",
+    "B04",
+    "B05",
+    "B06",
+    "B07",
+    "B08",
+    "B8A",
+    "B09",
+    "B11",
+    "B12",
+    "AOT",
+    "WVP",
+    "SCL",
+]
 MASKS = ["none", "scl"]
 REAL = getattr(QgsProcessingParameterNumber, "Type", QgsProcessingParameterNumber).Double
 INTEGER = getattr(QgsProcessingParameterNumber, "Type", QgsProcessingParameterNumber).Integer
