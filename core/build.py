@@ -168,7 +168,6 @@ def make_plan(recipe: Recipe, progress: Progress) -> Plan:
             f"No image of {recipe.catalog} covers the extent.",
             "Check the extent and its CRS, or the catalog.",
         )
-    s2.require_bands(scenes, bands, recipe.catalog)
     progress.update(1.0, f"{len(scenes)} images found")
     return Plan(recipe, grid, s2.image_axis(scenes, grid), bands)
 
@@ -190,6 +189,7 @@ def _scenes(found: list[dict], recipe: Recipe, bands, first: dt.date, last: dt.d
             f"No Sentinel-2 image of {recipe.catalog} lies in the extent from {first} to {last}{others}.",
             "Check extent, dates and catalog.",
         )
+    scenes = s2.with_bands(scenes, bands, recipe.catalog)
     clear = [s for s in scenes if s.cloud_cover is None or s.cloud_cover <= recipe.max_cloud]
     if not clear:
         least = min(s.cloud_cover for s in scenes)
@@ -305,7 +305,7 @@ def write_cube(plan: Plan, output: Path, progress: Progress) -> list[LayerInfo]:
             state = _fill(cube, plan, progress)
             _per_date(cube, plan, state)
         dates = [day.isoformat() for day in days]
-        best = best_date(state["clear_share"].tolist(), [_sun(date) for date in plan.dates])
+        best = best_date(*_brightness(plan, state["clear_share"]))
         write_layers(output, plan.grid, dates, variables, best)
     clipped = {name: count for name, count in cube.clipped.items() if count}
     if clipped:
@@ -315,8 +315,13 @@ def write_cube(plan: Plan, output: Path, progress: Progress) -> list[LayerInfo]:
     return describe_layers(output, variables, dates, best)
 
 
-def _sun(date: s2.ImageDate) -> float:
-    return date.first.angles.get("sun_elevation", math.nan)
+def _brightness(plan: Plan, clear_share: np.ndarray) -> tuple[list[float], list[float]]:
+    """Clear share and sun elevation of each date, for `best_date`; without SCL the share that the item declares."""
+    firsts = [date.first for date in plan.dates]
+    if np.all(np.isnan(clear_share)):
+        covers = [math.nan if scene.cloud_cover is None else scene.cloud_cover for scene in firsts]
+        clear_share = 1.0 - np.array(covers) / 100.0
+    return clear_share.tolist(), [scene.angles.get("sun_elevation", math.nan) for scene in firsts]
 
 
 def _fill(cube: CubeFile, plan: Plan, progress: Progress) -> dict[str, np.ndarray]:

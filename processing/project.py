@@ -19,7 +19,8 @@ CUBE_PROPERTY = "minicuber/source"
 class ProjectLoader(QObject):
     """Loads groups of layers into the current project."""
 
-    requested = pyqtSignal(str, str, list)
+    # As object: a list would travel as QVariant, whose maps sort their keys.
+    requested = pyqtSignal(str, str, object)
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
 from qgis.PyQt.QtGui import QColor
 
-RGB_RANGE = (0.0, 0.25)  # reflectance; fixed, so that dates can be compared by eye
+RGB_RANGE = (0.0, 0.2)  # reflectance; fixed, so that dates can be compared by eye
 BRIGHT_RANGE = (0.0, 0.5)  # the same for near and short-wave infrared
 BRIGHT_BANDS = ("B06", "B07", "B08", "B8A", "B09", "B11", "B12")
 
@@ -85,7 +85,7 @@ def _classes(info: dict[str, Any]) -> list[QgsPalettedRasterRenderer.Class]:
         QgsPalettedRasterRenderer.Class(
             int(value), QColor(colours.get(int(value), "#888888")), name.replace("_", " ")
         )
-        for value, name in info["classes"].items()
+        for value, name in sorted(info["classes"].items(), key=lambda entry: int(entry[0]))
     ]
 
 

@@ -147,12 +147,14 @@ def _read(file: h5netcdf.File, path: Path) -> tuple[Grid, list[str], list[Variab
                 None if fill is None else int(np.ravel(fill)[0]),
             )
             variables.append(Variable(name, encoding, attributes))
-    known = {
+    known: dict[str, list[float]] = {
         name: np.asarray(file.variables[name][...]).tolist()
         if name in file.variables
         else [math.nan] * len(dates)
-        for name in ("s2_clear_share", "s2_sun_elevation")
+        for name in ("s2_clear_share", "s2_cloud_cover", "s2_sun_elevation")
     }
+    if np.all(np.isnan(known["s2_clear_share"])):
+        known["s2_clear_share"] = [1 - cover / 100 for cover in known["s2_cloud_cover"]]
     return grid, dates, variables, best_date(known["s2_clear_share"], known["s2_sun_elevation"])
 
 

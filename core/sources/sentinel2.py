@@ -135,15 +135,10 @@ def scl_to_mask(scl: np.ndarray, reflectance_missing: np.ndarray | None = None) 
 
 
 def is_sentinel2(item: dict[str, Any]) -> bool:
-    """Whether an item is of Sentinel-2: by constellation and platform; by its collection where it has neither."""
+    """Whether an item may be of Sentinel-2: by constellation and platform; one that says neither may."""
     properties = item["properties"]
     said = f"{properties.get('constellation') or ''} {properties.get('platform') or ''}".strip().lower()
-    if said:
-        return re.search(r"\bsentinel[- ]?2", said) is not None
-    return (
-        re.search(r"sentinel-?(2|s2)|(^|_)s2", f"{item.get('collection') or ''} {item['id']}".lower())
-        is not None
-    )
+    return not said or re.search(r"\bsentinel[- ]?2", said) is not None
 
 
 def scene_of(item: dict[str, Any], bands: tuple[str, ...]) -> Scene:
@@ -300,8 +295,8 @@ def scene_overlap(scene: Scene, bounds: Bounds, crs: str) -> float:
     return overlap_area(transform_bounds(outline, its_crs, crs), bounds)
 
 
-def require_bands(scenes: list[Scene], bands: tuple[str, ...], catalog: str) -> None:
-    """Raises `SourceError` when no scene has one of the bands."""
+def with_bands(scenes: list[Scene], bands: tuple[str, ...], catalog: str) -> list[Scene]:
+    """The scenes that have any of the bands. Raises `SourceError` when none has one of them."""
     missing = [band for band in bands if not any(band in scene.files for scene in scenes)]
     if missing:
         have = [band for band in BANDS if any(band in scene.files for scene in scenes)]
@@ -309,3 +304,4 @@ def require_bands(scenes: list[Scene], bands: tuple[str, ...], catalog: str) -> 
             f"No image of {catalog} has the band {', '.join(missing)}.",
             f"Of the chosen bands it has: {', '.join(have) or 'none'}.",
         )
+    return [scene for scene in scenes if scene.files]

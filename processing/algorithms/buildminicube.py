@@ -64,7 +64,7 @@ class BuildMinicube(MinicuberAlgorithm):
         )
         self.add(
             QgsProcessingParameterEnum(
-                "S2_MASK", "Cloud mask", MASKS, defaultValue="scl", optional=True, usesStaticStrings=True
+                "S2_MASK", "Cloud mask", MASKS, defaultValue="none", optional=True, usesStaticStrings=True
             )
         )
         self.add(

@@ -430,6 +430,25 @@ def test_band_that_no_image_has_names_those_there_are(shared, tmp_path):
         )
 
 
+def test_items_without_any_of_the_bands_make_no_empty_date(demo_data, tmp_path):
+    root = Path(demo_data["catalog"]).parent
+    items = [f for f in features(root) if f["properties"]["datetime"].startswith("2021-06")]
+    for each in items:
+        for asset in each["assets"].values():
+            asset["href"] = str(root / asset["href"])
+    other = json.loads(json.dumps(items[0]))
+    other["id"] = "a_map_of_indices"
+    other["properties"]["datetime"] = "2021-06-15T10:30:00Z"
+    other["assets"] = {"ndvi": other["assets"]["red"] | {"eo:bands": [{"name": "ndvi"}]}}
+    # Neither platform nor constellation: the bands decide.
+    for name in ("platform", "constellation"):
+        del items[-1]["properties"][name], other["properties"][name]
+    path = tmp_path / "items.json"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [*items, other]}))
+    result = build("", dry_run=True, **demo_recipe(demo_data, catalog=str(path)))
+    assert result["n_items"] == len(items)
+
+
 def test_threads_end_with_the_job(demo_data, tmp_path):
     before = threading.active_count()
     with pytest.raises(Cancelled):

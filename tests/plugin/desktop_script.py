@@ -11,6 +11,7 @@ from pathlib import Path
 
 from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsProject, QgsRectangle
 from qgis.PyQt.QtCore import QCoreApplication, QTimer
+from qgis.PyQt.QtWidgets import QDockWidget
 from qgis.utils import iface, plugins
 
 FOLDER = Path(os.environ["MINICUBER_DESKTOP_TEST"])
@@ -81,7 +82,14 @@ def work():
     seen["groups"] = [group.name() for group in groups]
     seen["layers"] = [node.layer().name() for group in groups for node in group.findLayers()]
     dialog.close()
-    canvas.zoomToFeatureExtent(canvas.extent())
+    for dock in iface.mainWindow().findChildren(QDockWidget):
+        if dock.objectName().startswith("Browser"):
+            dock.hide()
+    iface.messageBar().clearWidgets()
+    iface.mainWindow().resize(1280, 800)
+    wait(lambda: False, 0.5)
+    canvas.setExtent(QgsRectangle(xmin, ymin, xmax, ymax))
+    canvas.refresh()
     wait(lambda: not canvas.isDrawing(), 10)
     wait(lambda: False, 1.5)
     picture(iface.mainWindow(), "loaded")
@@ -90,7 +98,7 @@ def work():
 def main():
     try:
         work()
-    except Exception:  # the test shows it
+    except Exception:  # noqa: BLE001  (the test shows it)
         seen["problems"].append(traceback.format_exc())
     (FOLDER / "seen.json").write_text(json.dumps(seen))
     QgsProject.instance().setDirty(False)

@@ -76,7 +76,7 @@ def start_desktop(profile: Path, display: str, folder: Path, order: dict) -> sub
 def order(demo, output, **more):
     return {
         "CATALOG": demo["CATALOG"], "EXTENT": demo["EXTENT"], "START": "2020-03-03", "END": "2022-08-30",
-        "S2_BANDS": ["B02", "B03", "B04", "B08", "SCL"], "OUTPUT": str(output), **more,
+        "S2_BANDS": ["B02", "B03", "B04", "B08", "SCL"], "S2_MASK": "scl", "OUTPUT": str(output), **more,
     }  # fmt: skip
 
 
@@ -113,7 +113,23 @@ def test_build_from_the_toolbar_loads_the_cube_and_never_freezes(profile, displa
 def test_killed_desktop_leaves_no_child_and_nothing_half_written(profile, display, demo, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    bands = "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B11 B12 AOT WVP SCL".split()
+    bands = [
+        "B01",
+        "B02",
+        "B03",
+        "B04",
+        "B05",
+        "B06",
+        "B07",
+        "B08",
+        "B8A",
+        "B09",
+        "B11",
+        "B12",
+        "AOT",
+        "WVP",
+        "SCL",
+    ]
     values = order(demo, out / "valley.nc", S2_BANDS=bands, hang=True)
     process = start_desktop(profile, display, tmp_path, values)
     try:

@@ -97,7 +97,7 @@ def test_temporary_output_and_loading(run, demo, feedback_class):
         "buildminicube",
         {
             "EXTENT": demo["EXTENT"], "START": "2021-06-01", "END": "2021-06-20", "CATALOG": demo["CATALOG"],
-            "OUTPUT": "TEMPORARY_OUTPUT",
+            "OUTPUT": "TEMPORARY_OUTPUT", "S2_MASK": "scl",
         },
         feedback,
     )  # fmt: skip

@@ -78,7 +78,7 @@ def run_model(model, folder, last="2021-06-30", feedback=None):
 
 
 def test_model_chains_the_algorithms_by_their_files(model, tmp_path):
-    done, ok, log = run_model(model, tmp_path)
+    _, ok, log = run_model(model, tmp_path)
     assert ok, log
     assert (tmp_path / "cube.nc").is_file()
     (group,) = QgsProject.instance().layerTreeRoot().findGroups()

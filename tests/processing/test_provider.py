@@ -13,7 +13,7 @@ FROZEN = {
     "createdemodata": {"OUTPUT": None, "LOAD": True},
     "buildminicube": {
         "EXTENT": None, "CRS": None, "RESOLUTION": 10.0, "WIDTH": 0, "HEIGHT": 0, "START": None, "END": None,
-        "CATALOG": None, "S2_BANDS": ["B02", "B03", "B04", "B08"], "S2_MASK": "scl", "MAX_CLOUD": 100.0,
+        "CATALOG": None, "S2_BANDS": ["B02", "B03", "B04", "B08"], "S2_MASK": "none", "MAX_CLOUD": 100.0,
         "DRY_RUN": False, "LOAD": True, "OUTPUT": None,
     },
     "loadminicube": {"CUBE": None, "VARIABLES": None},
@@ -24,7 +24,23 @@ OUTPUTS = {
     "buildminicube": {"OUTPUT", "N_ITEMS", "N_DATES", "ESTIMATED_MB", "ESTIMATED_DOWNLOAD_MB"},
     "loadminicube": set(),
 }
-BANDS = "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B11 B12 AOT WVP SCL".split()
+BANDS = [
+    "B01",
+    "B02",
+    "B03",
+    "B04",
+    "B05",
+    "B06",
+    "B07",
+    "B08",
+    "B8A",
+    "B09",
+    "B11",
+    "B12",
+    "AOT",
+    "WVP",
+    "SCL",
+]
 
 
 @pytest.fixture(params=sorted(FROZEN))

@@ -24,7 +24,7 @@ def made(profile, tmp_path_factory):
 def build(made, output, **changes):
     values = {
         "EXTENT": made["EXTENT"], "START": made["START"], "END": made["END"], "CATALOG": made["CATALOG"],
-        "S2_BANDS": "B02,B03,B04,B05,B08,B11,SCL", "OUTPUT": str(output), **changes,
+        "S2_BANDS": "B02,B03,B04,B05,B08,B11,SCL", "S2_MASK": "scl", "OUTPUT": str(output), **changes,
     }  # fmt: skip
     return ["run", "minicuber:buildminicube", "--", *(f"{name}={value}" for name, value in values.items())]
 

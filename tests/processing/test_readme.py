@@ -1,0 +1,86 @@
+"""Every command and snippet of the README, run as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+
+import pytest
+import qgis_helpers
+from qgis.core import QgsProject
+
+
+@pytest.fixture(scope="module")
+def readme(root):
+    return (root / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def blocks(readme):
+    found = re.findall(r"```(\w+)\n(.*?)```", readme, re.DOTALL)
+    assert [language for language, _ in found] == ["sh", "sh", "python", "python", "python"]
+    return [code for _, code in found]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("readme")
+
+
+def test_the_two_commands_are_targets(blocks, root):
+    lines = blocks[0].split("\n")[:-1]
+    assert lines == ["make demo", "make test"]
+    for line in lines:
+        done = subprocess.run(
+            [*shlex.split(line), "-n"], cwd=root, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_commands_of_the_terminal_run_in_order(blocks, place, tmp_path):
+    profile = qgis_helpers.make_profile(tmp_path)
+    for command in blocks[1].replace("\\\n", " ").splitlines():
+        words = shlex.split(command)
+        assert words[0] == "qgis_process"
+        code, text = qgis_helpers.run(profile, *words[1:], cwd=place)
+        assert code == 0, text
+    assert (place / "cube.nc").is_file()
+
+
+def test_snippet_of_pyqgis_runs(blocks, provider, place, monkeypatch, qgis_processing):
+    monkeypatch.chdir(place)
+    names: dict = {}
+    exec(compile(blocks[2], "README.md", "exec"), names)  # noqa: S102  (our own file)
+    assert os.path.samefile(names["cube"]["OUTPUT"], place / "cube.nc")
+    assert len(QgsProject.instance().layerTreeRoot().findGroups()) == 2
+    QgsProject.instance().clear()
+
+
+@pytest.mark.parametrize("number", [3, 4])
+def test_snippets_of_plain_python_run_in_the_cores_environment(blocks, root, place, number):
+    loader = (
+        "import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location('minicuber', {str(root / '__init__.py')!r}, "
+        f"submodule_search_locations=[{str(root)!r}])\n"
+        "sys.modules['minicuber'] = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(sys.modules['minicuber'])\n"
+    )
+    python = os.environ["MINICUBER_PYTHON"]
+    done = subprocess.run(
+        [python, "-I", "-B", "-c", loader + blocks[number]],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    if number == 3:
+        assert "2021-06-" in done.stdout
+
+
+def test_links_and_pictures_are_there(readme, root):
+    for target in re.findall(r"\]\(([^)#]+)\)", readme):
+        if "://" not in target:
+            assert (root / target).is_file(), target
