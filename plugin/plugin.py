@@ -32,8 +32,10 @@ class MinicuberPlugin:
 
     def initProcessing(self) -> None:
         if self.provider is None:
-            self.provider = MinicuberProvider()
-            QgsApplication.processingRegistry().addProvider(self.provider)
+            provider = MinicuberProvider()
+            # QGIS deletes a provider that it does not take, as when another copy of the plugin is loaded.
+            if QgsApplication.processingRegistry().addProvider(provider):
+                self.provider = provider
 
     def initGui(self) -> None:
         self.initProcessing()

@@ -54,6 +54,9 @@ class Interface:
 @pytest.fixture
 def plugin(qgis_iface, qgis_processing):
     interface = Interface(qgis_iface)
+    registry = QgsApplication.processingRegistry()
+    if registry.providerById("minicuber") is not None:  # of other tests in this process
+        registry.removeProvider("minicuber")
     made = classFactory(interface)
     made.initGui()
     yield made
@@ -79,6 +82,14 @@ def test_second_start_of_processing_adds_no_second_provider(plugin):
     provider = plugin.provider
     plugin.initProcessing()
     assert plugin.provider is provider
+
+
+def test_second_copy_of_the_plugin_unloads_without_harm(plugin):
+    second = classFactory(plugin.iface)
+    second.initProcessing()
+    assert second.provider is None
+    second.unload()
+    assert QgsApplication.processingRegistry().providerById("minicuber") is not None
 
 
 def test_canvas_extent_is_in_the_projects_crs(plugin, qgis_new_project):
