@@ -23,7 +23,7 @@ def _load(name: str, file: Path, folder: Path | None = None) -> None:
 
 
 _load("minicuber", ROOT / "__init__.py", ROOT)
-_load("qgis_helpers", ROOT / "tests" / "qgis_helpers.py")
+_load("helpers", ROOT / "tests" / "helpers.py")
 
 
 @pytest.fixture(scope="session")

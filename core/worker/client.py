@@ -146,9 +146,10 @@ class _Child:
                 f"The Python of Minicuber cannot be started: {python} ({error.strerror}).",
                 "Run the algorithm minicuber:setupenvironment with RECREATE, or correct the setting.",
             ) from error
+        # The tail's thread first: the other one waits for it, and a child may end at once.
         self._threads = [
-            threading.Thread(target=self._read_messages, daemon=True),
             threading.Thread(target=self._read_tail, daemon=True),
+            threading.Thread(target=self._read_messages, daemon=True),
         ]
         for thread in self._threads:
             thread.start()
@@ -161,7 +162,7 @@ class _Child:
             else:
                 self._messages.put(message)
         self.process.wait()
-        self._threads[1].join(1)
+        self._threads[0].join(1)
         self._messages.put({"type": "end"})
 
     def _read_tail(self) -> None:

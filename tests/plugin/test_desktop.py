@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from qgis_helpers import ROOT, alive, environment, make_profile, results, run, wait_until
+from helpers import ROOT, alive, environment, make_profile, results, run, wait_until
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("Xvfb") and shutil.which("qgis")), reason="needs Xvfb and the QGIS desktop"

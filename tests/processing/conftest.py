@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import qgis_helpers
+import helpers
 from minicuber.plugin.plugin import MinicuberPlugin
 from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProject
 
@@ -79,7 +79,7 @@ def demo(provider, tmp_path_factory) -> dict:
 @pytest.fixture(scope="session")
 def profile(tmp_path_factory):
     """A QGIS profile with the plugin enabled, for `qgis_process`."""
-    folder = qgis_helpers.make_profile(tmp_path_factory.mktemp("profile"))
-    code, text = qgis_helpers.run(folder, "plugins", "enable", "minicuber")
+    folder = helpers.make_profile(tmp_path_factory.mktemp("profile"))
+    code, text = helpers.run(folder, "plugins", "enable", "minicuber")
     assert code == 0, text
     return folder

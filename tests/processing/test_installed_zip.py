@@ -6,7 +6,7 @@ import importlib.util
 import zipfile
 
 import pytest
-import qgis_helpers
+import helpers
 
 IDS = ("buildminicube", "createdemodata", "loadminicube", "setupenvironment")
 
@@ -25,13 +25,13 @@ def installed(tmp_path_factory, root):
     plugins.mkdir(parents=True)
     with zipfile.ZipFile(path) as archive:
         archive.extractall(plugins)
-    code, text = qgis_helpers.run(profile, "plugins", "enable", "minicuber", MINICUBER_PYTHON=None)
+    code, text = helpers.run(profile, "plugins", "enable", "minicuber", MINICUBER_PYTHON=None)
     assert code == 0, text
     return profile
 
 
 def test_the_algorithms_appear_without_an_environment(installed):
-    code, text = qgis_helpers.run(installed, "list", MINICUBER_PYTHON=None)
+    code, text = helpers.run(installed, "list", MINICUBER_PYTHON=None)
     assert code == 0, text
     assert [name for name in IDS if f"minicuber:{name}\t" not in text] == []
     assert "Traceback" not in text
@@ -39,7 +39,7 @@ def test_the_algorithms_appear_without_an_environment(installed):
 
 def test_without_an_environment_an_algorithm_says_how_to_get_one(installed, tmp_path):
     arguments = ["run", "minicuber:createdemodata", "--", f"OUTPUT={tmp_path / 'demo'}"]
-    code, text = qgis_helpers.run(installed, *arguments, MINICUBER_PYTHON=None)
+    code, text = helpers.run(installed, *arguments, MINICUBER_PYTHON=None)
     assert code != 0
     assert "minicuber:setupenvironment" in text
     assert "Traceback" not in text

@@ -16,7 +16,7 @@ from qgis.core import (
     QgsProcessingParameterString,
     QgsProject,
 )
-from qgis_helpers import results, run
+from helpers import results, run
 
 Source = QgsProcessingModelChildParameterSource
 

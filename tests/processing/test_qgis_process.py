@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from qgis_helpers import alive, children_of, results, run, start, wait_until
+from helpers import alive, children_of, results, run, start, wait_until
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc"), reason="watches processes through /proc")
 

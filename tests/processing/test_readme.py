@@ -8,7 +8,7 @@ import shlex
 import subprocess
 
 import pytest
-import qgis_helpers
+import helpers
 from qgis.core import QgsProject
 
 
@@ -40,11 +40,11 @@ def test_the_two_commands_are_targets(blocks, root):
 
 
 def test_commands_of_the_terminal_run_in_order(blocks, place, tmp_path):
-    profile = qgis_helpers.make_profile(tmp_path)
+    profile = helpers.make_profile(tmp_path)
     for command in blocks[1].replace("\\\n", " ").splitlines():
         words = shlex.split(command)
         assert words[0] == "qgis_process"
-        code, text = qgis_helpers.run(profile, *words[1:], cwd=place)
+        code, text = helpers.run(profile, *words[1:], cwd=place)
         assert code == 0, text
     assert (place / "cube.nc").is_file()
 

@@ -8,7 +8,7 @@ import subprocess
 import urllib.request
 
 import pytest
-from qgis_helpers import children_of, make_profile, results, run, start, wait_until
+from helpers import children_of, make_profile, results, run, start, wait_until
 
 
 def index_answers() -> bool:

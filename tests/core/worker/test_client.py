@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers import alive, children_of, wait_until
 from minicuber import __version__
 from minicuber.core.errors import Cancelled, EnvironmentProblem, InputError, WorkerCrash
 from minicuber.core.worker.client import run_in_child
@@ -24,31 +25,6 @@ def run(job, parameters, **options):
     return run_in_child(
         options.pop("python", sys.executable), job, parameters, version=__version__, **options
     )
-
-
-def children_of(pid: int) -> list[int]:
-    listed = subprocess.run(
-        ["ps", "-eo", "pid=,ppid=,comm="], capture_output=True, text=True, check=True
-    ).stdout
-    rows = [line.split(None, 2) for line in listed.splitlines()]
-    return [int(child) for child, parent, name in rows if int(parent) == pid and name != "ps"]
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-def wait_until(condition, seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +92,17 @@ def test_interpreter_that_ends_at_once_says_so_with_its_last_lines(tmp_path):
     with pytest.raises(EnvironmentProblem, match="exit code 7") as caught:
         run("createdemodata", {"output": "x"}, python=str(script))
     assert "broken library" in caught.value.details
+
+
+@posix
+def test_interpreter_that_ends_at_once_is_not_waited_for_however_often(tmp_path):
+    # The thread that reads its messages may see the end before the other thread has begun.
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\nexit 7\n")
+    script.chmod(0o755)
+    for _ in range(20):
+        with pytest.raises(EnvironmentProblem, match="exit code 7"):
+            run("createdemodata", {"output": "x"}, python=str(script))
 
 
 def test_other_version_on_disk_asks_for_a_restart(tmp_path):

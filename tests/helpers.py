@@ -1,4 +1,4 @@
-"""What the tests inside QGIS share: a profile with the plugin, `qgis_process` in it, and processes."""
+"""What tests share: a QGIS profile with the plugin, `qgis_process` in it, and a look at processes."""
 
 from __future__ import annotations
 
