@@ -5,7 +5,7 @@ $(error GNU make 3.82 or newer is needed)
 endif
 .ONESHELL:
 .NOTPARALLEL:
-SHELL := bash
+SHELL := $(or $(wildcard /bin/bash),bash)
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-core test-qgis test-matrix lint format package clean
@@ -49,6 +49,7 @@ has() {
     gdal) command -v gdalwarp ;;
     xvfb) command -v Xvfb ;;
     git) command -v git ;;
+    processes) command -v ps ;;
   esac >/dev/null 2>&1
 }
 packages() {
@@ -56,6 +57,7 @@ packages() {
     python) echo python3 python3-venv ;;
     qgis) echo qgis python3-qgis qgis-providers ;;
     gdal) echo gdal-bin ;;
+    processes) echo procps ;;
     *) echo "$$1" ;;
   esac
 }
@@ -81,7 +83,7 @@ need() {
 core_python() {
   mkdir -p build
   qgis_python -B core/environment/__main__.py --base build/environments \
-    --extra tests/requirements-core.txt 2> >(grep -v '^100 %' >&2) | tail -n 1
+    --extra tests/requirements-core.txt 2> >(grep -vE '^ *(0|100) %' >&2) | tail -n 1
 }
 # qgis_tests_python: the environment of the tests inside QGIS, made anew when QGIS or the list changes.
 qgis_tests_python() {
@@ -99,6 +101,13 @@ qgis_tests_python() {
   fi
   printf '%s\n' "$$PWD/$$folder/bin/python"
 }
+# The folders of tests that exist; a new one may have no file yet, which git does not keep.
+existing() {
+  local name found=()
+  for name in "$$@"; do if [ -e "$$name" ]; then found+=("$$name"); else say "There is no $$name yet."; fi; done
+  [ $${#found[@]} -gt 0 ] || die "There is nothing to test."
+  tests=("$${found[@]}")
+}
 # One verdict over several runs of pytest. Its exit code 5 (no test was run) is a failure, unless ARGS chose
 # the tests: then one of the runs may be empty, not all.
 failed=0 ran=0
@@ -115,22 +124,26 @@ conclude() {
 }
 run_core_tests() {
   local python code=0
-  need python gdal git
+  need python gdal git processes
+  existing $(CORE_TESTS)
   python=$$(core_python)
   say "Tests of the core: $$python"
-  "$$python" -P -m pytest -o cache_dir=build/pytest-core $(CORE_TESTS) $(ARGS) </dev/null || code=$$?
+  # The tools of the tests (uv, rustac) stand beside its Python; last, so that they replace nothing of the machine's.
+  PATH="$$PATH:$$(dirname "$$python")" \
+    "$$python" -P -m pytest -o cache_dir=build/pytest-core "$${tests[@]}" $(ARGS) </dev/null || code=$$?
   verdict "$(CORE_TESTS)" $$code
 }
 run_qgis_tests() {
   local core python code=0
-  need python qgis xvfb git
+  need python qgis xvfb git processes
+  existing $(QGIS_TESTS)
   core=$$(core_python)
   python=$$(qgis_tests_python)
   rm -rf build/qgis-profile
   mkdir -p build/qgis-profile
   say "Tests inside QGIS $$(qgis_python -c 'from qgis.core import Qgis; print(Qgis.QGIS_VERSION)'): $$python"
   QT_QPA_PLATFORM=offscreen MINICUBER_PYTHON="$$core" QGIS_CUSTOM_CONFIG_PATH="$$PWD/build/qgis-profile" \
-    "$$python" -P -m pytest -o cache_dir=build/pytest-qgis $(QGIS_TESTS) $(ARGS) </dev/null || code=$$?
+    "$$python" -P -m pytest -o cache_dir=build/pytest-qgis "$${tests[@]}" $(ARGS) </dev/null || code=$$?
   verdict "$(QGIS_TESTS)" $$code
 }
 endef
@@ -142,12 +155,14 @@ help: ## list the targets (this)
 
 demo: ## build a cube from synthetic data in real QGIS and show it on the desktop
 	@$(setup)
-	need python qgis
-	if [ -z "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ]; then need xvfb; fi
+	screen=xvfb
+	if [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ]; then screen=; fi
+	need python qgis $$screen
 	exec "$(QGIS_PYTHON)" -B tests/demo/demo.py $(DEMO)
 
 test: ## run all tests: those of the core, then those inside QGIS
 	@$(setup)
+	need python qgis gdal xvfb git processes
 	run_core_tests
 	run_qgis_tests
 	conclude

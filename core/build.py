@@ -25,9 +25,9 @@ from .. import __version__
 from .catalogs.search import search
 from .cube.describe import LayerInfo, best_date, describe_layers, title_of
 from .cube.encoding import ATMOSPHERE, CLASSES, REFLECTANCE, Variable, flags
-from .cube.layers import write_layers
-from .cube.write import CHUNK, CubeFile, whole_file
-from .errors import InputError, SourceError
+from .cube.layers import fresh_layers
+from .cube.write import CHUNK, CubeFile, make_durable, part_file
+from .errors import InputError, SourceError, StorageError
 from .grid import (
     Bounds,
     Grid,
@@ -35,24 +35,30 @@ from .grid import (
     centre_lonlat,
     grid_around,
     grid_over,
+    is_projected,
+    same_crs,
     short_crs,
     transform_bounds,
+    unit_of,
     utm_crs,
 )
 from .jobs import from_json
 from .loading import GDAL_OPTIONS, fused, open_raster
 from .progress import Progress
 from .recipe import Recipe
+from .secrets import redacted
 from .sources import sentinel2 as s2
 from .timeline import UTC, checked_period
 
 log = logging.getLogger(__name__)
 
 THREADS = 16  # reads wait for the network, not for the processor
-DEFLATED = 0.65  # bytes on disk per byte of int16 reflectance, of real scenes with deflate and shuffle
+# Bytes on disk per pixel of the source, of real scenes with deflate and shuffle.
+DEFLATED = {"reflectance": 1.3, "atmosphere": 0.2, "classes": 0.12}
 COARSEST = 60.0  # m; Sentinel-2's largest pixels
-COG_BLOCK = 512  # pixels; what a read of a few pixels really fetches
+COG_BLOCK = 724  # pixels; what a read fetches: between the blocks of 512 and of 1024 that catalogs use
 COG_HEADER = 32768  # bytes
+COG_BYTES = 1.2  # per pixel, where the catalog does not tell the size of a file
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,19 @@ def checked_output(text: str) -> Path:
         raise InputError(f"OUTPUT does not end in .nc: {path.name}.", "A cube is written as NetCDF.")
     if path.is_dir():
         raise InputError(f"OUTPUT is a folder: {path}.", "Give the path of a file.")
+    if '"' in path.name:
+        raise InputError(
+            f"OUTPUT has a quotation mark in its name: {path.name}.", "GDAL cannot open it; rename it."
+        )
+    if path.exists():
+        try:
+            with open(path, "r+b"):
+                pass
+        except OSError as error:
+            raise StorageError(
+                f"{path} cannot be replaced ({error.strerror}).",
+                "Close what holds it open, or choose another name.",
+            ) from error
     return path.absolute()
 
 
@@ -189,7 +208,7 @@ def _scenes(found: list[dict], recipe: Recipe, bands, first: dt.date, last: dt.d
             f"No Sentinel-2 image of {recipe.catalog} lies in the extent from {first} to {last}{others}.",
             "Check extent, dates and catalog.",
         )
-    scenes = s2.with_bands(scenes, bands, recipe.catalog)
+    scenes = s2.with_bands(s2.without_duplicates(scenes), bands, recipe.catalog)
     clear = [s for s in scenes if s.cloud_cover is None or s.cloud_cover <= recipe.max_cloud]
     if not clear:
         least = min(s.cloud_cover for s in scenes)
@@ -197,16 +216,17 @@ def _scenes(found: list[dict], recipe: Recipe, bands, first: dt.date, last: dt.d
             f"All {len(scenes)} images have more cloud than MAX_CLOUD = {recipe.max_cloud:g} %.",
             f"The clearest has {least:.1f} %.",
         )
-    return s2.without_duplicates(clear)
+    return clear
 
 
 def _lattice(recipe: Recipe, rough: Bounds, crs: str, scenes: list[s2.Scene], bands) -> Lattice:
     """The lattice of the item with the largest overlap, in its CRS; anchor 0,0 in any other.
 
-    Of that item's files the one whose pixels are nearest in size to RESOLUTION tells the lattice; for
-    RESOLUTION 0 the one with the finest.
+    Items in the cube's CRS come before others. Of the item's files the one whose pixels are nearest in size
+    to RESOLUTION tells the lattice; for RESOLUTION 0 the one with the finest.
     """
-    anchor = min(scenes, key=lambda scene: (-s2.scene_overlap(scene, rough, crs), scene.id))
+    own = [scene for scene in scenes if scene.crs is not None and same_crs(scene.crs, crs)]
+    anchor = min(own or scenes, key=lambda scene: (-s2.scene_overlap(scene, rough, crs), scene.id))
     files = [anchor.files[band] for band in bands if band in anchor.files]
     sizes = [(place, file_crs) for place, file_crs in map(_place_of, files)]
     if not sizes:
@@ -218,19 +238,16 @@ def _lattice(recipe: Recipe, rough: Bounds, crs: str, scenes: list[s2.Scene], ba
         return abs(math.log(size / wanted)) if wanted else size
 
     (a, _, c, _, e, f), file_crs = min(sizes, key=distance)
-    if file_crs != crs:
-        size = wanted or (abs(a) if _is_metric(file_crs) else 0)
+    if not same_crs(file_crs, crs):
+        size = wanted or (abs(a) / unit_of(crs)[1] if is_projected(file_crs) else 0)
         if not size:
             raise InputError(
                 f"The images are in {file_crs}, so the finest native resolution is not known in {crs}.",
                 "Give RESOLUTION.",
             )
         return Lattice(size, size)
+    c, f = s2.lattice_anchor(crs, abs(a), c, f)
     return Lattice(wanted or abs(a), wanted or abs(e), c, f)
-
-
-def _is_metric(crs: str) -> bool:
-    return rasterio.crs.CRS.from_user_input(crs).is_projected
 
 
 def _place_of(file: s2.BandFile) -> tuple[tuple[float, ...], str]:
@@ -241,27 +258,33 @@ def _place_of(file: s2.BandFile) -> tuple[tuple[float, ...], str]:
     try:
         with rasterio.Env(**GDAL_OPTIONS), open_raster(raster.href) as source:
             if source.crs is None and raster.crs is None:
-                raise SourceError(f"The file {raster.href} has no CRS, and its item names none.")
+                raise SourceError(f"The file {redacted(raster.href)} has no CRS, and its item names none.")
             return tuple(source.transform)[:6], short_crs(source.crs.to_wkt()) if source.crs else raster.crs
     except RasterioError as error:
-        raise SourceError(f"The file {raster.href} cannot be read ({error}).") from error
+        reason = redacted(" ".join(str(error).split()))[:200]
+        raise SourceError(f"The file {redacted(raster.href)} cannot be read ({reason}).") from error
 
 
 def estimate_mb(plan: Plan) -> tuple[float, float]:
     """(on disk, to download) of a plan in 10^6 bytes, from metadata alone.
 
-    On disk: the bytes of the arrays where the scenes cover the grid, times `DEFLATED`. To download: for
-    each remote file the blocks of `COG_BLOCK` pixels that the grid touches, at the file's mean bytes per
-    pixel where the catalog tells its size, and a header.
+    On disk: for each band the pixels of the source below the covered part of the grid (a coarser source that
+    is repeated deflates to its own size), times `DEFLATED`. To download: for each remote file the blocks of
+    `COG_BLOCK` pixels that the grid touches and a header, at the file's mean bytes per pixel where the catalog
+    tells its size; never more than the file.
     """
-    pixels = plan.grid.width * plan.grid.height
-    area = pixels * plan.grid.resolution_x * plan.grid.resolution_y
-    covered = [
+    area = plan.grid.width * plan.grid.height * plan.grid.resolution_x * plan.grid.resolution_y
+    covered = sum(
         min(sum(s2.scene_overlap(s, plan.grid.bounds, plan.grid.crs) for s in date.scenes) / area, 1.0)
         for date in plan.dates
-    ]
-    per_pixel = sum(1 if s2.BANDS[b].kind == "classes" else 2 for b in plan.bands)
-    disk = pixels * per_pixel * DEFLATED * sum(covered) + 40_000 + 200 * len(plan.dates)
+    )
+    metres = unit_of(plan.grid.crs)[1]
+    names = list(plan.recipe.s2_bands) + ["SCL"] * (plan.recipe.s2_mask == "scl")
+    disk = 40_000.0 + 200 * len(plan.dates) + 4_000 * len(names)
+    for name in names:
+        band = s2.BANDS[name]
+        pixel = max(band.resolution, plan.grid.resolution_x * metres)
+        disk += area * metres**2 / pixel**2 * DEFLATED[band.kind] * covered
     download = sum(
         _bytes_to_fetch(file, plan.grid)
         for scene in plan.scenes
@@ -274,13 +297,13 @@ def estimate_mb(plan: Plan) -> tuple[float, float]:
 def _bytes_to_fetch(file: s2.BandFile, grid: Grid) -> float:
     raster = file.raster
     if raster.transform is None or raster.shape is None:
-        return COG_HEADER + 2.0 * COG_BLOCK**2
+        return COG_HEADER + COG_BYTES * COG_BLOCK**2
     pixel = abs(raster.transform[0])
     rows, columns = raster.shape
+    whole = float(raster.size or COG_BYTES * rows * columns)
     high = min(math.ceil(grid.height * grid.resolution_y / pixel / COG_BLOCK + 0.5) * COG_BLOCK, rows)
     wide = min(math.ceil(grid.width * grid.resolution_x / pixel / COG_BLOCK + 0.5) * COG_BLOCK, columns)
-    per_pixel = raster.size / (rows * columns) if raster.size else 1.2
-    return COG_HEADER + high * wide * per_pixel
+    return min(COG_HEADER + whole * high * wide / (rows * columns), whole)
 
 
 def scenes_per_month(dates: list[s2.ImageDate]) -> dict[str, str]:
@@ -300,16 +323,21 @@ def write_cube(plan: Plan, output: Path, progress: Progress) -> list[LayerInfo]:
     """Read the plan's images and write the cube and its layers; the cube's rename comes last."""
     variables = _variables(plan)
     days = [date.day for date in plan.dates]
-    with whole_file(output, progress) as part:
+    with part_file(output, progress) as part:
         with CubeFile(part, plan.grid, days, variables, _global_attributes(plan)) as cube:
             state = _fill(cube, plan, progress)
             _per_date(cube, plan, state)
         dates = [day.isoformat() for day in days]
         best = best_date(*_brightness(plan, state["clear_share"]))
-        write_layers(output, plan.grid, dates, variables, best)
+        with fresh_layers(output, plan.grid, dates, variables, best, progress) as layers:
+            make_durable(part)
+            # The last moment to stop: from here on cube and layers change together.
+            progress.raise_if_cancelled()
+            layers.swap()
+            os.replace(part, output)
     clipped = {name: count for name, count in cube.clipped.items() if count}
     if clipped:
-        log.warning("Values above 3.2767 were clipped: %s", clipped)
+        log.warning("Values beyond what a variable can hold were clipped: %s", clipped)
     log.info("Cube written: %s (%.1f MB)", output, output.stat().st_size / 1e6)
     progress.update(1.0, "Done")
     return describe_layers(output, variables, dates, best)
@@ -417,6 +445,14 @@ def _variables(plan: Plan) -> list[Variable]:
         }
         variables.append(Variable("s2_mask", CLASSES, attributes))
     return variables
+
+
+def _reflectance_attributes(plan: Plan, band: s2.Band) -> dict[str, Any]:
+    """The CF name is right for the surface alone; level 1C is reflectance at the top of the atmosphere."""
+    levels = {scene.level for scene in plan.scenes}
+    names = {"L2A": "surface_bidirectional_reflectance", "L1C": "toa_bidirectional_reflectance"}
+    known = names.get(levels.pop() or "L2A") if len(levels) == 1 else None
+    return {"standard_name": known, "wavelength_nm": band.wavelength}
 
 
 def _global_attributes(plan: Plan) -> dict[str, Any]:

@@ -185,10 +185,34 @@ def short_crs(crs: CRS | str) -> str:
     return ":".join(authority) if authority else crs.to_wkt()
 
 
+def gdal_wkt(crs: str) -> str:
+    """WKT1 as GDAL writes it, which every GDAL reads; WKT2 for the few CRS that WKT1 cannot express."""
+    try:
+        return CRS.from_user_input(crs).to_wkt("WKT1_GDAL")
+    except CRSError:
+        return CRS.from_user_input(crs).to_wkt()
+
+
+def same_crs(crs: str, other: str) -> bool:
+    """Whether two CRS are the same, however they are written."""
+    return crs == other or CRS.from_user_input(crs).equals(CRS.from_user_input(other), ignore_axis_order=True)
+
+
+def is_projected(crs: str) -> bool:
+    """Whether a CRS is projected (its units are lengths)."""
+    return CRS.from_user_input(crs).is_projected
+
+
+def unit_of(crs: str) -> tuple[str, float]:
+    """(name as CF writes it, metres per unit) of the axes of a projected CRS."""
+    axis = CRS.from_user_input(crs).axis_info[0]
+    return ("m" if axis.unit_name in ("metre", "meter") else axis.unit_name), axis.unit_conversion_factor
+
+
 def checked_projected_crs(text: str) -> str:
     """As `checked_crs`, for the CRS of a cube, which must be projected, in metres or the like."""
     short = checked_crs(text)
-    if not CRS.from_user_input(short).is_projected:
+    if not is_projected(short):
         raise InputError(
             f"A cube needs a projected CRS; {short} is not one, and RESOLUTION is in its units.",
             "Leave CRS empty for the UTM zone of the extent.",

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import rasterio
-from pyproj import CRS
 from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.warp import reproject
 from rasterio.windows import Window
 
 from .errors import SourceError
-from .grid import Grid, transform_bounds
+from .grid import Grid, same_crs, transform_bounds
+from .secrets import redacted
 from .sources.sentinel2 import BandFile
 
 GDAL_OPTIONS = {
@@ -59,7 +59,7 @@ def placement(transform: rasterio.Affine, crs: str, grid: Grid) -> Placement:
 
     `ratio`: size of a source pixel in grid pixels (below 1: the source is finer).
     """
-    if not CRS.from_user_input(crs).equals(CRS.from_user_input(grid.crs), ignore_axis_order=True):
+    if not same_crs(crs, grid.crs):
         return Placement(False, False, _ratio_across(transform, crs, grid))
     kx, ky = transform.a / grid.resolution_x, -transform.e / grid.resolution_y
     if transform.b or transform.d or kx <= 0 or ky <= 0:
@@ -99,7 +99,7 @@ def resampling_for(place: Placement, classes: bool, choice: str | None = None) -
 
 def open_raster(href: str) -> rasterio.DatasetReader:
     """Open a GeoTIFF or JPEG 2000 file, and nothing else: a remote "VRT" could name local files."""
-    driver = "JP2OpenJPEG" if plain(href).lower().endswith(".jp2") else "GTiff"
+    driver = "JP2OpenJPEG" if href.split("?")[0].lower().endswith(".jp2") else "GTiff"
     return rasterio.open(href, driver=driver, sharing=False)
 
 
@@ -115,25 +115,40 @@ def read_band(file: BandFile, grid: Grid, classes: bool, choice: str | None = No
         ):
             return _read(source, file, grid, classes, choice)
     except RasterioError as error:
-        raise SourceError(
-            f"The file {plain(file.raster.href)} cannot be read ({' '.join(str(error).split())[:200]})."
-        ) from error
+        reason = redacted(" ".join(str(error).split()))[:200]
+        raise SourceError(f"The file {redacted(file.raster.href)} cannot be read ({reason}).") from error
 
 
 def _read(source, file, grid, classes, choice):
     crs = source.crs.to_wkt() if source.crs else file.raster.crs
     if crs is None:
-        raise SourceError(f"The file {plain(file.raster.href)} has no CRS, and its item names none.")
+        raise SourceError(f"The file {redacted(file.raster.href)} has no CRS, and its item names none.")
     place = placement(source.transform, crs, grid)
     missing = 0 if classes else math.nan
+    numbers = np.dtype(source.dtypes[0]).kind in "ui"
     nodata = source.nodata if source.nodata is not None else file.nodata
     out = np.full(grid.shape, missing, dtype=np.uint8 if classes else np.float32)
     if place.copied:
-        _copy(source, place, nodata, missing, out)
+        rows, columns, window = _overlap(source, place, grid)
+        if window is not None:
+            pixels = source.read(1, window=window)
+            out[rows, columns] = (
+                np.where(pixels == nodata, 0, pixels) if classes else _masked(pixels, nodata, numbers)
+            )
         return out
+    source_of, place_of = rasterio.band(source, 1), None
+    if numbers and not classes and nodata not in (None, 0):
+        # GDAL knows one number for missing; 0 is missing in Sentinel-2 whatever else is.
+        window = _window_below(source, crs, grid, place.ratio)
+        source_of, place_of = (
+            _masked(source.read(1, window=window), nodata, numbers),
+            source.window_transform(window),
+        )
+        nodata = math.nan
     reproject(
-        source=rasterio.band(source, 1),
+        source=source_of,
         destination=out,
+        src_transform=place_of,
         src_crs=crs,
         src_nodata=nodata,
         dst_crs=grid.crs,
@@ -144,17 +159,41 @@ def _read(source, file, grid, classes, choice):
     return out
 
 
-def _copy(source, place, nodata, missing, out):
-    rows, columns = out.shape
+def _window_below(source, crs: str, grid: Grid, ratio: float) -> Window:
+    """The window of a file that the grid needs, with a margin for the kernel of the resampling."""
+    west, south, east, north = transform_bounds(grid.bounds, grid.crs, crs)
+    step = source.transform
+    columns = [(x - step.c) / step.a for x in (west, east)]
+    rows = [(y - step.f) / step.e for y in (south, north)]
+    margin = 4 + math.ceil(2 / max(ratio, 0.01))
+    left, right = (
+        max(math.floor(min(columns)) - margin, 0),
+        min(math.ceil(max(columns)) + margin, source.width),
+    )
+    top, bottom = max(math.floor(min(rows)) - margin, 0), min(math.ceil(max(rows)) + margin, source.height)
+    return Window(left, top, max(right - left, 1), max(bottom - top, 1))
+
+
+def _masked(pixels: np.ndarray, nodata: float | None, numbers: bool) -> np.ndarray:
+    """float32 with NaN where a pixel is the file's nodata, or 0 in a file of digital numbers."""
+    values = pixels.astype(np.float32)
+    if nodata is not None and not math.isnan(nodata):
+        values[pixels == nodata] = np.nan
+    if numbers:
+        values[pixels == 0] = np.nan
+    return values
+
+
+def _overlap(source, place: Placement, grid: Grid) -> tuple[slice, slice, Window | None]:
+    """The part of the grid that a file on its lattice covers, and where it lies in the file."""
     top, left = max(place.row, 0), max(place.column, 0)
-    bottom, right = min(place.row + rows, source.height), min(place.column + columns, source.width)
+    bottom = min(place.row + grid.height, source.height)
+    right = min(place.column + grid.width, source.width)
     if bottom <= top or right <= left:
-        return
-    pixels = source.read(1, window=Window(left, top, right - left, bottom - top))
-    values = pixels.astype(out.dtype)
-    if not (isinstance(missing, int) and nodata == missing):
-        values[pixels == nodata] = missing
-    out[top - place.row : bottom - place.row, left - place.column : right - place.column] = values
+        return slice(0), slice(0), None
+    rows = slice(top - place.row, bottom - place.row)
+    columns = slice(left - place.column, right - place.column)
+    return rows, columns, Window(left, top, right - left, bottom - top)
 
 
 def fused(files: list[BandFile], grid: Grid, classes: bool, choice: str | None = None) -> np.ndarray:
@@ -177,8 +216,3 @@ def fused(files: list[BandFile], grid: Grid, classes: bool, choice: str | None =
     if result is None:
         result = np.zeros(grid.shape, np.uint8) if classes else np.full(grid.shape, math.nan)
     return result
-
-
-def plain(href: str) -> str:
-    """An href without its query, which may hold a signature."""
-    return href.split("?")[0]

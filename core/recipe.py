@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from dataclasses import dataclass, field
 
 from .errors import InputError
 from .grid import checked_crs, checked_projected_crs
+from .secrets import holds_secret
 from .sources.sentinel2 import BANDS
 from .timeline import checked_period
-
-SECRET_IN_URL = re.compile(r"//[^/@\s]+@|[?&](sig|token)=", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,8 @@ class Recipe:
         """Raises `InputError` for everything that can be known to be wrong before any search."""
         if len(self.extent) != 4:
             raise InputError("EXTENT needs four numbers: xmin, xmax, ymin, ymax.")
+        # Equal extents are equal text, however their numbers were written.
+        object.__setattr__(self, "extent", tuple(float(number) for number in self.extent))
         if not self.extent_crs:
             raise InputError("EXTENT has no CRS.", "Add it, for example: 7.4,7.5,46.9,47.0 [EPSG:4326].")
         object.__setattr__(self, "extent_crs", checked_crs(self.extent_crs, "The CRS of EXTENT"))
@@ -53,7 +53,7 @@ class Recipe:
             raise InputError(
                 "CATALOG is empty.", "Give the path of a STAC catalog or item collection, or a STAC API URL."
             )
-        if SECRET_IN_URL.search(self.catalog):
+        if holds_secret(self.catalog):
             raise InputError(
                 "CATALOG holds a password or a token, which the history would keep.",
                 "Leave it out of the address.",

@@ -12,7 +12,7 @@ from ..processing.base import ICON
 from ..processing.help import HELP
 from ..processing.parameters import crs_text
 from ..processing.provider import MinicuberProvider
-from ..processing.settings import remembered
+from ..processing.settings import remember, remembered
 from ..processing.text import tr
 from .options import OptionsFactory
 
@@ -88,6 +88,9 @@ class MinicuberPlugin:
         from processing import createAlgorithmDialog
 
         dialog = createAlgorithmDialog(f"minicuber:{algorithm}", {**remembered(algorithm), **parameters})
+        dialog.algorithmFinished.connect(
+            lambda done, results: remember(algorithm, dialog.createProcessingParameters()) if done else None
+        )
         dialog.setModal(False)
         dialog.show()
         # Python would collect a dialog that nobody holds; a closed one is let go at the next opening.

@@ -22,12 +22,13 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..core.environment.lookup import CorePython, find_core_python
 from ..core.errors import MinicuberError
+from ..core.secrets import holds_secret
 from .child import run_job
 from .help import HELP
 from .network import network_environment
 from .parameters import Parameters
 from .project import loader
-from .settings import environments_folder, python_setting, remember
+from .settings import environments_folder, python_setting
 from .text import tr
 
 ICON = Path(__file__).resolve().parent.parent / "resources" / "icons" / "minicuber.svg"
@@ -85,6 +86,13 @@ class MinicuberAlgorithm(QgsProcessingAlgorithm):
         if unknown:
             text = tr("Unknown parameter: {}. Known parameters: {}.")
             return False, text.format(", ".join(unknown), ", ".join(sorted(known)))
+        for name, value in parameters.items():
+            if isinstance(value, str) and holds_secret(value):
+                # Before anything is recorded: QGIS keeps the parameters of every run in its history.
+                text = tr(
+                    "{} holds a password, key or token, which the history would keep. Leave it out of the address."
+                )
+                return False, text.format(name)
         return super().checkParameterValues(parameters, context)
 
     def prepareAlgorithm(self, parameters: dict[str, Any], context, feedback) -> bool:
@@ -121,7 +129,6 @@ class MinicuberAlgorithm(QgsProcessingAlgorithm):
             feedback.pushDebugInfo(traceback.format_exc())
             text = tr("Minicuber failed unexpectedly ({}: {}). This is a bug: please report it with the log.")
             raise QgsProcessingException(text.format(type(error).__name__, error)) from error
-        remember(self.ID, parameters)
         return results
 
     # --- what a subclass writes ---------------------------------------------------------------

@@ -10,16 +10,20 @@ import re
 from typing import Any
 
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsGeometry,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
+    QgsProperty,
     QgsRectangle,
+    QgsReferencedGeometry,
     QgsReferencedRectangle,
 )
 from qgis.PyQt.QtCore import Qt
 
 from ..core.errors import InputError
 
-FOUR_NUMBERS = re.compile(r"^\s*[^\[\]]+(,[^\[\]]+){3}\s*$")
+NUMBERS = re.compile(r"^[^,\[\]]+(?:,[^,\[\]]+){3}(?:\[(?P<crs>.*)\]\s*)?$", re.DOTALL)
 
 
 class Parameters:
@@ -62,16 +66,33 @@ class Parameters:
         return day.toString(Qt.DateFormat.ISODate)
 
     def extent(self, name: str) -> tuple[tuple[float, float, float, float], str]:
-        """(xmin, xmax, ymin, ymax) and its CRS as authority id or WKT; an extent without a CRS is refused."""
+        """(xmin, xmax, ymin, ymax) and its CRS as authority id or WKT.
+
+        The CRS must come with the extent (in brackets, of a layer, of a referenced value): QGIS would give
+        one without it the project's.
+        """
         value = self._values.get(name)
         if value in (None, ""):
             raise InputError(f"{name} is missing.", "Draw it, or write it as 7.4,7.5,46.9,47.0 [EPSG:4326].")
-        text = value if isinstance(value, str) else ""
-        bare = isinstance(value, QgsRectangle) and not isinstance(value, QgsReferencedRectangle)
-        crs = self._algorithm.parameterAsExtentCrs(self._values, name, self._context)
-        if bare or FOUR_NUMBERS.match(text) or not crs.isValid():
-            raise InputError(f"{name} has no CRS.", "Add it, for example: 7.4,7.5,46.9,47.0 [EPSG:4326].")
-        box = self._algorithm.parameterAsExtent(self._values, name, self._context)
+        if isinstance(value, QgsReferencedGeometry):
+            value = QgsReferencedRectangle(value.boundingBox(), value.crs())
+        if isinstance(value, QgsProperty):
+            value = self.text(name)
+        values = {**self._values, name: value}
+        text = value.strip() if isinstance(value, str) else ""
+        numbers = NUMBERS.match(text)
+        crs = self._algorithm.parameterAsExtentCrs(values, name, self._context)
+        if numbers:
+            crs = QgsCoordinateReferenceSystem((numbers["crs"] or "").strip())
+        bare = isinstance(value, (QgsRectangle, QgsGeometry)) and not isinstance(
+            value, QgsReferencedRectangle
+        )
+        if bare or not crs.isValid():
+            raise InputError(
+                f"{name} has no known CRS: {text or type(value).__name__}.",
+                "Add it, for example: 7.4,7.5,46.9,47.0 [EPSG:4326].",
+            )
+        box = self._algorithm.parameterAsExtent(values, name, self._context)
         if box.isNull() or not box.isFinite():
             raise InputError(f"{name} is not an extent: {text or value!r}.")
         return (box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum()), crs_text(crs)

@@ -6,12 +6,23 @@ delivers there: at once when asked from it, queued otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from qgis.core import QgsLayerTreeGroup, QgsProject, QgsRasterLayer, QgsVectorLayer
+from osgeo import gdal
+from qgis.core import (
+    Qgis,
+    QgsLayerTreeGroup,
+    QgsMessageLog,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal
 
 from .styling import set_dates, style
+from .text import tr
 
 CUBE_PROPERTY = "minicuber/source"
 
@@ -54,20 +65,24 @@ def loader() -> ProjectLoader:
 def add_group(
     project: QgsProject, title: str, source: str, layers: list[dict[str, Any]]
 ) -> QgsLayerTreeGroup:
-    """Add a group of layers to a project, at the place of an earlier one of the same source, else on top."""
-    root = project.layerTreeRoot()
-    position = remove_group(project, source)
-    group = root.insertGroup(position, title)
+    """Add a group of layers to a project, at the place of an earlier one of the same source, else on top.
+
+    The earlier one's own layers go; layers that the user put there stay in it.
+    """
+    parent, position = _remove_earlier(project, source)
+    group = parent.insertGroup(position, title)
     group.setCustomProperty(CUBE_PROPERTY, source)
     shown = _first_shown(layers)
     for info in layers:
         layer = _layer(info)
         if not layer.isValid():
-            group.setCustomProperty("minicuber/invalid", info["path"])
+            text = tr("{} cannot be shown: {}").format(layer.name(), info["path"])
+            QgsMessageLog.logMessage(text, "Minicuber", Qgis.MessageLevel.Warning)
             continue
         if "variable" in info:
             style(layer, info)
             set_dates(layer, info)
+        layer.setCustomProperty(CUBE_PROPERTY, source)
         project.addMapLayer(layer, False)
         node = group.addLayer(layer)
         node.setItemVisibilityChecked(info is shown)
@@ -75,15 +90,45 @@ def add_group(
     return group
 
 
-def remove_group(project: QgsProject, source: str) -> int:
-    """Remove the group of a source with its layers; returns its place, 0 when there was none."""
-    root = project.layerTreeRoot()
-    for index, node in enumerate(root.children()):
-        if isinstance(node, QgsLayerTreeGroup) and node.customProperty(CUBE_PROPERTY) == source:
-            project.removeMapLayers([child.layerId() for child in node.findLayers()])
-            root.removeChildNode(node)
-            return index
-    return 0
+def _remove_earlier(project: QgsProject, source: str) -> tuple[QgsLayerTreeGroup, int]:
+    """Remove what was loaded of a source; returns the place (group, index) where it stood, else the top."""
+    for group in _all_groups(project.layerTreeRoot()):
+        if group.customProperty(CUBE_PROPERTY) != source:
+            continue
+        parent = group.parent()
+        index = parent.children().index(group)
+        ours = [
+            n.layerId()
+            for n in group.findLayers()
+            if n.layer() and n.layer().customProperty(CUBE_PROPERTY) == source
+        ]
+        project.removeMapLayers(ours)
+        if group.children():
+            group.removeCustomProperty(CUBE_PROPERTY)
+        else:
+            parent.removeChildNode(group)
+        return parent, index
+    return project.layerTreeRoot(), 0
+
+
+def _all_groups(group: QgsLayerTreeGroup) -> list[QgsLayerTreeGroup]:
+    found = []
+    for child in group.children():
+        if isinstance(child, QgsLayerTreeGroup):
+            found += [child, *_all_groups(child)]
+    return found
+
+
+@contextmanager
+def _no_statistics_files() -> Iterator[None]:
+    """QGIS computes a stretch of its own for every new layer, which ours replaces; GDAL would keep its histograms
+    beside the cube, where they outlive it."""
+    earlier = gdal.GetThreadLocalConfigOption("GDAL_PAM_ENABLED")
+    gdal.SetThreadLocalConfigOption("GDAL_PAM_ENABLED", "NO")
+    try:
+        yield
+    finally:
+        gdal.SetThreadLocalConfigOption("GDAL_PAM_ENABLED", earlier)
 
 
 def _first_shown(layers: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -98,4 +143,5 @@ def _layer(info: dict[str, Any]) -> Any:
     name = info.get("variable") or info["name"]
     if info["path"].lower().endswith((".geojson", ".gpkg")):
         return QgsVectorLayer(info["path"], name, "ogr")
-    return QgsRasterLayer(info["path"], name, "gdal")
+    with _no_statistics_files():
+        return QgsRasterLayer(info["path"], name, "gdal")

@@ -58,7 +58,6 @@ def style(layer: QgsRasterLayer, info: dict[str, Any]) -> None:
     layer.setRenderer(renderer)
     metadata = layer.metadata()
     metadata.setTitle(info["long_name"])
-    metadata.setRights([info["licence"]] if info.get("licence") else [])
     layer.setMetadata(metadata)
 
 

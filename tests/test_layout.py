@@ -155,6 +155,47 @@ def test_functions_newer_than_python_39_fail_when_they_are_called():
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+@pytest.mark.parametrize("path", sources(*INSIDE_QGIS), ids=relative)
+def test_a_type_union_with_a_bar_is_not_evaluated(path):
+    """`int | None` fails on Python 3.9 wherever it is more than an annotation that nobody evaluates."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    annotations = [a for node in ast.walk(tree) for a in _annotations(node)]
+    inside = {id(inner) for annotation in annotations for inner in ast.walk(annotation)}
+    postponed = any(isinstance(n, ast.ImportFrom) and n.module == "__future__" for n in tree.body)
+    found = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr)
+        if (not postponed if id(node) in inside else _is_type(node.left) or _is_type(node.right))
+    ]
+    assert found == []
+
+
+def _annotations(node: ast.AST) -> list[ast.expr]:
+    found = [getattr(node, name, None) for name in ("annotation", "returns")]
+    return [annotation for annotation in found if isinstance(annotation, ast.expr)]
+
+
+def _is_type(node: ast.expr) -> bool:
+    plain = (
+        "int",
+        "str",
+        "float",
+        "bool",
+        "bytes",
+        "list",
+        "dict",
+        "tuple",
+        "set",
+        "Path",
+        "Any",
+        "Callable",
+    )
+    if isinstance(node, ast.Subscript):
+        return _is_type(node.value)
+    return (isinstance(node, ast.Constant) and node.value is None) or ast.unparse(node) in plain
+
+
 def test_a_third_party_import_keeps_the_plugin_from_loading():
     """Nothing is ever installed into QGIS's Python, so that only its own packages may be used there."""
     known = (*sys.stdlib_module_names, "winreg", "msvcrt", "qgis")

@@ -103,7 +103,7 @@ def raster_band(asset: dict[str, Any]) -> dict[str, Any]:
     old = (asset.get("raster:bands") or [{}])[0]
     new = (asset.get("bands") or [{}])[0]
     merged = {}
-    for name in ("nodata", "scale", "offset"):
+    for name in ("nodata", "scale", "offset", "data_type"):
         for value in (
             old.get(name),
             *(place.get(key) for place in (new, asset) for key in (f"raster:{name}", name)),
@@ -116,7 +116,7 @@ def raster_band(asset: dict[str, Any]) -> dict[str, Any]:
 
 def band_names(asset: dict[str, Any]) -> list[tuple[str, str]]:
     """(name, common name) of the asset's bands, from `eo:bands` or STAC 1.1 `bands`; "" where absent."""
-    bands = asset.get("eo:bands") or asset.get("bands") or []
+    bands = asset.get("eo:bands") or asset.get("bands") or [asset if "eo:common_name" in asset else {}]
     return [
         (str(band.get("name", "")), str(band.get("common_name") or band.get("eo:common_name") or ""))
         for band in bands
@@ -168,7 +168,28 @@ def sensing_start(item: dict[str, Any]) -> str:
     """The sensing start that copies and reprocessings of one scene share: that of the product's name,
     else the item's time to the second."""
     product = _product(item)
-    return product["sensing"] if product else item["properties"]["datetime"][:19]
+    return product["sensing"] if product else instant_text(item)[:19]
+
+
+def instant_text(item: dict[str, Any]) -> str:
+    """The item's time as it stands there: `datetime`, else `start_datetime`. Raises `KeyError` without both."""
+    properties = item["properties"]
+    return properties.get("datetime") or properties["start_datetime"]
+
+
+def processing_level(item: dict[str, Any]) -> str:
+    """ "L1C" (top of atmosphere), "L2A" (surface), or "" when nothing says it."""
+    properties = item["properties"]
+    names = ("s2:product_type", "product:type", "processing:level", "s2:product_uri", "sentinel:product_id")
+    for text in (
+        *(str(properties.get(name) or "") for name in names),
+        item["id"],
+        str(item.get("collection") or ""),
+    ):
+        match = re.search(r"(?:^|[^0-9A-Z])(?:S2)?(?:MSI)?L?(1C|2A)(?:$|[^0-9A-Z])", text.upper())
+        if match:
+            return "L" + match[1]
+    return ""
 
 
 def _product(item: dict[str, Any]) -> re.Match | None:

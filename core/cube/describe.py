@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
+import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import h5netcdf
 import numpy as np
+import xarray as xr
 
 from ..errors import InputError, StorageError
-from ..grid import Grid
+from ..grid import Grid, short_crs
 from ..progress import Progress
 from .encoding import Encoding, Variable
-from .layers import RGB_NAME, has_rgb, layers_folder, write_layers
+from .layers import GDAL_TYPES, RGB_NAME, fresh_layers, has_rgb, layers_folder
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def describe_layers(cube: Path, variables: list[Variable], dates: list[str], bes
 
 
 def describe_cube(parameters: DescribeParameters, progress: Progress) -> DescribeResult:
-    """Open a cube and say what it holds; its layers folder is written again when it is missing.
+    """Open a cube and say what it holds; its layers are written again when they are missing or older than it.
 
     Raises `InputError` when the path is no cube or a variable is not in it, `StorageError` when it
     cannot be read.
@@ -102,65 +103,98 @@ def describe_cube(parameters: DescribeParameters, progress: Progress) -> Describ
     if not path.is_file():
         raise InputError(f"CUBE does not exist: {path}.")
     try:
-        with h5netcdf.File(path, "r") as file:
-            grid, dates, variables, best = _read(file, path)
+        with xr.open_dataset(path, engine="h5netcdf", mask_and_scale=False, decode_coords=False) as cube:
+            grid, dates, variables, best = _read(cube, path)
     except OSError as error:
-        raise StorageError(f"{path} is not a readable NetCDF-4 file ({error}).") from error
+        raise StorageError(f"{path} is not a readable NetCDF-4 file ({_one_line(error)}).") from error
+    except ValueError as error:
+        raise InputError(f"{path} cannot be understood as a cube ({_one_line(error)}).") from error
     names = [variable.name for variable in variables]
     unknown = [name for name in parameters.variables if name not in names]
     if unknown:
         raise InputError(f"The cube has no variable {', '.join(unknown)}.", f"It has: {', '.join(names)}.")
-    folder = layers_folder(path)
-    if not all((folder / f"{name}.vrt").is_file() for name in names):
-        write_layers(path, grid, dates, variables, best)
+    if not _fresh(path, names):
+        try:
+            with fresh_layers(path, grid, dates, variables, best, progress) as layers:
+                layers.swap()
+        except OSError as error:
+            raise StorageError(
+                f"The layers of {path.name} cannot be written beside it ({error.strerror}).",
+                "Copy the cube to a folder that you can write.",
+            ) from error
     wanted = [v for v in variables if not parameters.variables or v.name in parameters.variables]
     return DescribeResult(title_of(path, dates), tuple(describe_layers(path, wanted, dates, best)))
 
 
-def _read(file: h5netcdf.File, path: Path) -> tuple[Grid, list[str], list[Variable], int]:
-    if not {"time", "y", "x"} <= set(file.dimensions) or "spatial_ref" not in file.variables:
+def _fresh(path: Path, names: list[str]) -> bool:
+    files = [layers_folder(path) / f"{name}.vrt" for name in names]
+    changed = path.stat().st_mtime
+    return all(file.is_file() and file.stat().st_mtime >= changed for file in files)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _read(cube: xr.Dataset, path: Path) -> tuple[Grid, list[str], list[Variable], int]:
+    """Grid, dates, variables and the date to show. Coordinates count, not copies of them in attributes: a
+    program that cut or thinned the cube has changed the coordinates alone."""
+    if (
+        not {"time", "y", "x"} <= set(cube.coords)
+        or "crs_wkt" not in cube.get("spatial_ref", xr.DataArray()).attrs
+    ):
         raise InputError(
-            f"{path.name} is not a minicube: it needs the dimensions time, y, x and spatial_ref."
+            f"{path.name} is not a minicube: it needs the coordinates time, y, x and a spatial_ref with crs_wkt."
         )
-    crs = file.variables["spatial_ref"].attrs
-    left, width, _, top, _, height = (float(term) for term in _text(crs["GeoTransform"]).split())
+    if not np.issubdtype(cube.time.dtype, np.datetime64):
+        raise InputError(f"The times of {path.name} are not dates of the standard calendar.")
+    left, width, columns = _edges(cube.x.values, "x", path)
+    bottom, height, rows = _edges(cube.y.values, "y", path)
     grid = Grid(
-        crs=_text(crs["crs_wkt"]),
-        left=left,
-        top=top,
-        resolution_x=width,
-        resolution_y=-height,
-        width=file.dimensions["x"].size,
-        height=file.dimensions["y"].size,
+        short_crs(cube.spatial_ref.attrs["crs_wkt"]),
+        left,
+        bottom + rows * height,
+        width,
+        height,
+        columns,
+        rows,
     )
-    days = np.asarray(file.variables["time"][...])
-    dates = [str(np.datetime64("1970-01-01") + np.timedelta64(int(day), "D")) for day in days]
+    dates = [str(date) for date in cube.time.values.astype("datetime64[D]")]
     variables = []
-    for name, variable in file.variables.items():
-        if variable.dimensions == ("time", "y", "x"):
-            attributes: dict[str, Any] = {key: _plain(value) for key, value in variable.attrs.items()}
-            fill = attributes.get("_FillValue")
-            scale = attributes.get("scale_factor")
-            encoding = Encoding(
-                str(variable.dtype),
-                None if scale is None else float(np.float32(scale).astype(str)),
-                None if fill is None else int(np.ravel(fill)[0]),
-            )
-            variables.append(Variable(name, encoding, attributes))
-    known: dict[str, list[float]] = {
-        name: np.asarray(file.variables[name][...]).tolist()
-        if name in file.variables
-        else [math.nan] * len(dates)
+    for name, variable in cube.data_vars.items():
+        if variable.dims != ("time", "y", "x"):
+            continue
+        if str(variable.dtype) not in GDAL_TYPES:
+            log.warning("%s of %s is not shown: QGIS cannot show %s.", name, path.name, variable.dtype)
+            continue
+        fill, scale = variable.attrs.get("_FillValue"), variable.attrs.get("scale_factor")
+        encoding = Encoding(
+            str(variable.dtype),
+            None if scale is None else float(str(np.float32(scale))),
+            None if fill is None else np.ravel(fill)[0].item(),
+        )
+        variables.append(Variable(str(name), encoding, dict(variable.attrs)))
+    if not variables:
+        raise InputError(f"{path.name} has no variable over time, y and x.")
+    return grid, dates, variables, best_date(*_brightness(cube))
+
+
+def _edges(centres: np.ndarray, name: str, path: Path) -> tuple[float, float, int]:
+    """(lowest edge, pixel size, number of pixels) of evenly spaced pixel centres, in CRS units."""
+    steps = np.diff(centres)
+    size = abs(float(steps.mean())) if steps.size else float("nan")
+    if not steps.size or not size or np.abs(np.abs(steps) - size).max() > 1e-3 * size:
+        raise InputError(
+            f"The {name} of {path.name} are not the centres of two or more evenly spaced pixels."
+        )
+    return float(centres.min()) - size / 2, size, centres.size
+
+
+def _brightness(cube: xr.Dataset) -> tuple[list[float], list[float]]:
+    """Clear share and sun elevation of each date, NaN where the cube does not say."""
+    unknown = np.full(cube.sizes["time"], np.nan)
+    share, cover, sun = (
+        cube[name].values if name in cube and cube[name].dims == ("time",) else unknown
         for name in ("s2_clear_share", "s2_cloud_cover", "s2_sun_elevation")
-    }
-    if np.all(np.isnan(known["s2_clear_share"])):
-        known["s2_clear_share"] = [1 - cover / 100 for cover in known["s2_cloud_cover"]]
-    return grid, dates, variables, best_date(known["s2_clear_share"], known["s2_sun_elevation"])
-
-
-def _plain(value: Any) -> Any:
-    return _text(value) if isinstance(value, (str, bytes)) else value
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+    )
+    return (1 - cover / 100 if np.all(np.isnan(share)) else share).tolist(), sun.tolist()

@@ -18,7 +18,7 @@ class Encoding:
 
     dtype: str
     scale: float | None = None
-    fill: int | None = None
+    fill: float | None = None
 
     def attributes(self) -> dict[str, Any]:
         """CF attributes; the scale as float32, so that every xarray version decodes to float32."""

@@ -9,13 +9,15 @@ import os
 import shutil
 import tempfile
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pyproj import CRS
 
-from ..grid import Grid
+from ..grid import Grid, gdal_wkt
+from ..progress import Progress
 from .encoding import Variable
 
 GDAL_TYPES = {
@@ -44,33 +46,58 @@ def has_rgb(variables: list[Variable]) -> bool:
     return set(RGB) <= {variable.name for variable in variables}
 
 
-def write_layers(cube: Path, grid: Grid, dates: list[str], variables: list[Variable], best: int) -> Path:
-    """Write one VRT per variable into the cube's layers folder, which is replaced as a whole.
+class FreshLayers:
+    """A layers folder in the making. `swap` puts it in the cube's folder; `undo` takes that back."""
+
+    def __init__(self, cube: Path, progress: Progress) -> None:
+        self._target = layers_folder(cube)
+        self._work = Path(tempfile.mkdtemp(prefix=f".{self._target.name}.", suffix=".part", dir=cube.parent))
+        progress.scratch(self._work)
+        self.folder = self._work / "new"
+        self._old = self._work / "old"
+        self.folder.mkdir()
+
+    def swap(self) -> None:
+        """Take the place of the folder that is there, which is kept aside until `close`."""
+        if self._target.exists():
+            os.rename(self._target, self._old)
+        os.rename(self.folder, self._target)
+
+    def undo(self) -> None:
+        """Put the earlier folder back, if the swap has begun."""
+        if not self.folder.exists():
+            os.rename(self._target, self.folder)
+        if self._old.exists():
+            os.rename(self._old, self._target)
+
+    def close(self) -> None:
+        shutil.rmtree(self._work, ignore_errors=True)
+
+
+@contextmanager
+def fresh_layers(
+    cube: Path, grid: Grid, dates: list[str], variables: list[Variable], best: int, progress: Progress
+) -> Iterator[FreshLayers]:
+    """Write one VRT per variable beside the cube; the caller swaps them in, an error swaps them back.
 
     `dates`: ISO dates of the bands. Where the cube has red, green and blue, one more shows them together
-    for date number `best` (from 1). Returns the folder.
+    for date number `best` (from 1).
     """
-    folder = layers_folder(cube)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=cube.parent))
+    layers = FreshLayers(cube, progress)
     try:
         for variable in variables:
             bands = [(variable, number, date) for number, date in enumerate(dates, start=1)]
-            (fresh / f"{variable.name}.vrt").write_text(vrt(cube.name, grid, bands), encoding="utf-8")
+            (layers.folder / f"{variable.name}.vrt").write_text(vrt(cube.name, grid, bands), encoding="utf-8")
         if has_rgb(variables):
             by_name = {variable.name: variable for variable in variables}
             bands = [(by_name[name], best, f"{name} {dates[best - 1]}") for name in RGB]
-            (fresh / f"{RGB_NAME}.vrt").write_text(vrt(cube.name, grid, bands), encoding="utf-8")
-        os.chmod(fresh, 0o777 & ~0o022)
-        aside = None
-        if folder.exists():
-            aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=cube.parent)) / "old"
-            os.rename(folder, aside)
-        os.rename(fresh, folder)
-        if aside is not None:
-            shutil.rmtree(aside.parent, ignore_errors=True)
+            (layers.folder / f"{RGB_NAME}.vrt").write_text(vrt(cube.name, grid, bands), encoding="utf-8")
+        yield layers
+    except BaseException:
+        layers.undo()
+        raise
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return folder
+        layers.close()
 
 
 def vrt(cube_name: str, grid: Grid, bands: list[tuple[Variable, int, str]]) -> str:
@@ -78,7 +105,7 @@ def vrt(cube_name: str, grid: Grid, bands: list[tuple[Variable, int, str]]) -> s
     height, width = grid.shape
     root = ET.Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
     srs = ET.SubElement(root, "SRS", dataAxisToSRSAxisMapping="1,2")
-    srs.text = CRS.from_user_input(grid.crs).to_wkt("WKT1_GDAL")
+    srs.text = gdal_wkt(grid.crs)
     west, _, _, north = grid.bounds
     terms = (west, grid.resolution_x, 0.0, north, 0.0, -grid.resolution_y)
     ET.SubElement(root, "GeoTransform").text = ", ".join(repr(float(term)) for term in terms)
@@ -93,7 +120,7 @@ def _band(root: ET.Element, source: str, place: int, number: int, name: str, var
     band = ET.SubElement(root, "VRTRasterBand", dataType=GDAL_TYPES[encoding.dtype], band=str(place))
     ET.SubElement(band, "Description").text = name
     if encoding.fill is not None:
-        ET.SubElement(band, "NoDataValue").text = str(encoding.fill)
+        ET.SubElement(band, "NoDataValue").text = repr(encoding.fill)
     if encoding.scale is not None:
         ET.SubElement(band, "Scale").text = repr(float(encoding.scale))
         ET.SubElement(band, "Offset").text = "0"

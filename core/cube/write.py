@@ -12,7 +12,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import numpy as np
 from pyproj import CRS
 
 from ..errors import StorageError
-from ..grid import Grid
+from ..grid import Grid, gdal_wkt, unit_of
 from ..progress import Progress
 from .encoding import Variable
 
@@ -33,8 +33,8 @@ GRID_MAPPING = "spatial_ref"
 
 
 @contextmanager
-def whole_file(target: Path, progress: Progress):
-    """A temporary path beside `target` that takes its place at the end, or vanishes.
+def part_file(target: Path, progress: Progress):
+    """A temporary path beside `target`, for the caller to rename; it never stays behind.
 
     Raises `StorageError` when the folder cannot be written, the disk is full, or `target` is held open.
     """
@@ -47,17 +47,20 @@ def whole_file(target: Path, progress: Progress):
         part = Path(name)
         progress.scratch(part)
         yield part
-        progress.raise_if_cancelled()
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        # mkstemp makes it readable for its owner alone; the result is a file like any other.
-        os.chmod(part, 0o666 & ~_umask())
-        os.replace(part, target)
     except OSError as error:
         raise _storage_error(error, target) from error
     finally:
         if part is not None:
-            part.unlink(missing_ok=True)
+            # Where it cannot be removed (Windows, somebody looks at it), the error that led here counts.
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def make_durable(part: Path) -> None:
+    """Write a finished temporary file through to the disk, with the permissions of any other file."""
+    with open(part, "rb+") as file:
+        os.fsync(file.fileno())
+    os.chmod(part, 0o666 & ~_umask())
 
 
 def _umask() -> int:
@@ -90,6 +93,13 @@ class CubeFile:
         self.variables = {variable.name: variable for variable in variables}
         self.clipped = dict.fromkeys(self.variables, 0)
         self._file = h5netcdf.File(path, "w")
+        try:
+            self._make(grid, days, attributes)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _make(self, grid: Grid, days: list[dt.date], attributes: dict[str, Any]) -> None:
         self._file.dimensions = {"time": len(days), "y": grid.height, "x": grid.width}
         _set(self._file, {"Conventions": "CF-1.11", **attributes})
         self._coordinates(grid, days)
@@ -115,7 +125,7 @@ class CubeFile:
                 values,
                 standard_name=f"projection_{name}_coordinate",
                 long_name=f"{name} of pixel centres",
-                units="m",
+                units=unit_of(grid.crs)[0],
                 axis=name.upper(),
             )
         wkt = CRS.from_user_input(grid.crs)
@@ -125,7 +135,7 @@ class CubeFile:
             (),
             np.int32(0),
             **wkt.to_cf(),
-            spatial_ref=wkt.to_wkt("WKT1_GDAL"),
+            spatial_ref=gdal_wkt(grid.crs),
             GeoTransform=f"{west!r} {grid.resolution_x!r} 0.0 {north!r} 0.0 {-grid.resolution_y!r}",
         )
 

@@ -16,7 +16,7 @@ import numpy as np
 from ..catalogs import items as stac
 from ..catalogs.items import Raster
 from ..errors import SourceError
-from ..grid import Bounds, Grid, overlap_area, transform_bounds
+from ..grid import Bounds, Grid, overlap_area, same_crs, transform_bounds
 from ..timeline import parse_instant, solar_day
 
 REFLECTANCE_SCALE = 1e-4  # of the products, and of the cube on disk
@@ -96,6 +96,7 @@ class Scene:
 
     id: str
     instant: dt.datetime
+    level: str
     tile: str
     sensing: str
     baseline: str
@@ -138,11 +139,24 @@ def is_sentinel2(item: dict[str, Any]) -> bool:
     """Whether an item may be of Sentinel-2: by constellation and platform; one that says neither may."""
     properties = item["properties"]
     said = f"{properties.get('constellation') or ''} {properties.get('platform') or ''}".strip().lower()
-    return not said or re.search(r"\bsentinel[- ]?2", said) is not None
+    return not said or re.search(r"\bsentinel[- ]?2|\bs2[abcd]?\b", said) is not None
 
 
 def scene_of(item: dict[str, Any], bands: tuple[str, ...]) -> Scene:
-    """Understand an item; `files` holds those of `bands` that it has."""
+    """Understand an item; `files` holds those of `bands` that it has.
+
+    Raises `SourceError`, naming the item, when what it says cannot be read.
+    """
+    try:
+        return _scene_of(item, bands)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise SourceError(
+            f"Item {item['id']} cannot be understood ({type(error).__name__}: {error}).",
+            "Leave it out by other dates, or use another catalog.",
+        ) from error
+
+
+def _scene_of(item: dict[str, Any], bands: tuple[str, ...]) -> Scene:
     found = {band: find_asset(item, band) for band in bands}
     files = {band: band_file(item, asset, band) for band, asset in found.items() if asset is not None}
     placed = [file.raster for file in files.values() if file.raster.bounds and file.raster.crs]
@@ -158,7 +172,8 @@ def scene_of(item: dict[str, Any], bands: tuple[str, ...]) -> Scene:
     cover = properties.get("eo:cloud_cover")
     return Scene(
         id=item["id"],
-        instant=parse_instant(properties.get("datetime") or properties["start_datetime"]),
+        instant=parse_instant(stac.instant_text(item)),
+        level=stac.processing_level(item),
         tile=stac.tile(item),
         sensing=stac.sensing_start(item),
         baseline=stac.processing_baseline(item),
@@ -231,6 +246,8 @@ def reflectance_scaling(item: dict[str, Any], asset: dict[str, Any]) -> tuple[fl
     (ESA, "Sentinel-2 Products Specification Document", 14.9: BOA_ADD_OFFSET).
     """
     declared = stac.raster_band(asset)
+    if "scale" not in declared and str(declared.get("data_type", "")).startswith("float"):
+        return 1.0, 0.0  # reflectance already, not digital numbers
     scale = float(declared.get("scale", REFLECTANCE_SCALE))
     properties = item["properties"]
     applied = properties.get("earthsearch:boa_offset_applied", properties.get("sentinel:boa_offset_applied"))
@@ -242,17 +259,36 @@ def reflectance_scaling(item: dict[str, Any], asset: dict[str, Any]) -> tuple[fl
     return scale, BOA_OFFSET if baseline >= BASELINE_WITH_OFFSET else 0.0
 
 
+def lattice_anchor(crs: str, size: float, left: float, top: float) -> tuple[float, float]:
+    """One edge of the lattice of a file with pixels of `size` and this corner (CRS units).
+
+    Sentinel-2's own tiles all lie on one lattice per UTM zone: easting 0 modulo 60, northing 0 modulo 60 in
+    the north and 40 in the south; so cubes of any RESOLUTION join. Any other file is its own lattice.
+    """
+    zone = re.match(r"EPSG:32([67])\d\d$", crs)
+    if zone and size in (10, 20, 60) and left % 60 == 0 and top % 60 == (0 if zone[1] == "6" else 40):
+        return 0.0, top % 60
+    return left, top
+
+
 def without_duplicates(scenes: list[Scene]) -> list[Scene]:
-    """Of scenes with the same tile and the same sensing start only those of the newest baseline.
+    """Of scenes with the same tile and the same sensing start only the surface reflectance, where there is
+    any, and of that only the newest baseline.
 
     Several of one baseline are granules of a split scene: all stay. A scene whose tile nothing tells
     is nobody's duplicate.
     """
-    newest: dict[tuple[str, str, str], str] = {}
+
+    def key(scene: Scene) -> tuple[str, str, str]:
+        return scene.platform, scene.tile, scene.sensing
+
+    def rank(scene: Scene) -> tuple[bool, str]:
+        return scene.level != "L1C", scene.baseline
+
+    best: dict[tuple[str, str, str], tuple[bool, str]] = {}
     for scene in scenes:
-        key = (scene.platform, scene.tile, scene.sensing)
-        newest[key] = max(newest.get(key, ""), scene.baseline)
-    return [s for s in scenes if not s.tile or s.baseline == newest[(s.platform, s.tile, s.sensing)]]
+        best[key(scene)] = max(best.get(key(scene), (False, "")), rank(scene))
+    return [scene for scene in scenes if not scene.tile or rank(scene) == best[key(scene)]]
 
 
 def image_axis(scenes: list[Scene], grid: Grid) -> list[ImageDate]:
@@ -282,7 +318,8 @@ def _in_order(group: list[Scene], grid: Grid) -> tuple[Scene, ...]:
 
     def rank(scene: Scene) -> tuple:
         key = (scene.platform, scene.orbit)
-        return -by_pass[key], str(key), scene.crs != grid.crs, -overlap[scene.id], scene.id
+        foreign = scene.crs is None or not same_crs(scene.crs, grid.crs)
+        return -by_pass[key], str(key), foreign, -overlap[scene.id], scene.id
 
     return tuple(sorted(group, key=rank))
 

@@ -50,7 +50,7 @@ class Channel:
 
         line = encode({"type": type, **fields})
         # A client that is gone cannot be told anything; the thread that watches the input ends us.
-        with self._lock, contextlib.suppress(BrokenPipeError):
+        with self._lock, contextlib.suppress(OSError):
             while line:
                 line = line[os.write(self._fd, line) :]
 
@@ -60,8 +60,10 @@ class Channel:
 
     def leave(self, code: int) -> None:
         """End the process now; temporary files that the job announced are removed first."""
-        remove_scratch(self._scratch)
-        os._exit(code)
+        try:
+            remove_scratch(self._scratch)
+        finally:
+            os._exit(code)
 
 
 def remove_scratch(paths: list[Path]) -> None:
@@ -70,7 +72,9 @@ def remove_scratch(paths: list[Path]) -> None:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
-            path.unlink(missing_ok=True)
+            # Windows: somebody holds it open, perhaps this very process. It is removed by whoever comes later.
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 class LineReader:
@@ -97,7 +101,11 @@ class LogHandler(logging.Handler):
         self._channel = channel
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._channel.send("log", level=record.levelname, logger=record.name, message=self.format(record))
+        from minicuber.core.secrets import redacted
+
+        self._channel.send(
+            "log", level=record.levelname, logger=record.name, message=redacted(self.format(record))
+        )
 
 
 def main() -> None:
@@ -108,6 +116,7 @@ def main() -> None:
 
     from minicuber.core.errors import Cancelled, EnvironmentProblem, InputError, MinicuberError
     from minicuber.core.progress import Progress
+    from minicuber.core.secrets import redacted
     from minicuber.core.worker.messages import PROTOCOL, decode
 
     order = decode(reader.readline()) or {}
@@ -153,9 +162,9 @@ def main() -> None:
         channel.send(
             "error",
             kind=type(error).__name__ if known else "bug",
-            message=error.message if known else f"{type(error).__name__}: {error}",
+            message=error.message if known else redacted(f"{type(error).__name__}: {error}"),
             hint=error.hint if known else "",
-            traceback="" if isinstance(error, Cancelled) else traceback.format_exc(),
+            traceback="" if isinstance(error, Cancelled) else redacted(traceback.format_exc()),
         )
         channel.leave(0 if known else 1)
 

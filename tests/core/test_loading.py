@@ -198,7 +198,41 @@ def test_truncated_file_is_named_and_signature_is_not_shown(tmp_path, dn):
     (tmp_path / "t.tif").write_bytes(data[: len(data) // 4])
     with pytest.raises(SourceError, match=r"t\.tif cannot be read"):
         read_band(file, Grid(UTM32, 400_000.0, 5_200_000.0, 10.0, 10.0, 160, 160), classes=False)
-    missing = BandFile(Raster("http://127.0.0.1:9/x.tif?sig=SECRET", UTM32, None, None, 0), 1e-4, 0.0, 0.0)
-    with pytest.raises(SourceError) as caught:
-        read_band(missing, Grid(UTM32, 400_000.0, 5_200_000.0, 10.0, 10.0, 4, 4), classes=False)
+
+
+def test_signature_is_not_shown_when_a_token_ended(tmp_path, serve):
+    # The usual answer: 200 with a web page, and GDAL's error holds the whole address.
+    server = serve(tmp_path)
+    server.answers["x.tif"] = ("text/html", b"<html>Sign in</html>" * 100)
+    file = BandFile(Raster(f"{server.url}/x.tif?sig=SECRET&se=1", UTM32, None, None, 0), 1e-4, 0.0, 0.0)
+    with pytest.raises(SourceError, match=r"x\.tif cannot be read") as caught:
+        read_band(file, Grid(UTM32, 400_000.0, 5_200_000.0, 10.0, 10.0, 4, 4), classes=False)
     assert "SECRET" not in str(caught.value)
+    assert "not recognized" in str(caught.value)
+
+
+def test_dn_0_is_missing_beside_another_nodata(tmp_path):
+    values = np.full((40, 40), 5000, np.uint16)
+    values[10:20], values[20:30] = 0, 65535
+    file = write(tmp_path / "n.tif", values, nodata=65535)
+    for grid in (
+        Grid(UTM32, 400_000.0, 5_200_000.0, 10.0, 10.0, 40, 40),
+        Grid(UTM32, 400_003.0, 5_199_996.0, 10.0, 10.0, 30, 30),
+        Grid(UTM32, 400_000.0, 5_200_000.0, 20.0, 20.0, 20, 20),
+        Grid(UTM32, 400_000.0, 5_200_000.0, 5.0, 5.0, 80, 80),
+    ):
+        out = read_band(file, grid, classes=False)
+        assert set(out[np.isfinite(out)].tolist()) == {5000.0}
+        assert 0.4 < np.isnan(out).mean() < 0.7
+
+
+def test_warping_around_two_nodata_numbers_equals_warping_around_one(tmp_path, dn):
+    file = write(tmp_path / "one.tif", dn)
+    other = np.where(dn == 0, 65535, dn).astype(np.uint16)
+    other[30, 30:55] = 0
+    twice = write(tmp_path / "two.tif", other, nodata=65535)
+    for grid in (
+        Grid("EPSG:2056", 2_619_200.0, 1_199_000.0, 10.0, 10.0, 60, 60),
+        Grid("EPSG:32631", 856_700.0, 5_209_600.0, 30.0, 30.0, 40, 40),
+    ):
+        np.testing.assert_allclose(read_band(twice, grid, False), read_band(file, grid, False), rtol=2e-5)

@@ -21,11 +21,12 @@ ROOT = HERE.parents[1]
 START, END = "2021-03-01", "2021-10-31"
 BANDS = "B02,B03,B04,B08,SCL"
 SCREEN = "1600x1000x24"
-DESKTOP_LIMIT = 300  # seconds until a desktop that nobody looks at must have drawn its picture
+DESKTOP_LIMIT = 180  # seconds until a desktop that nobody looks at must have drawn its picture
 WIDTH = 160
 # What stands in the command already, and what pip says.
 DETAIL = re.compile(
-    r"-+$|Inputs$|[A-Z0-9_]+:\t|\s|WARNING|Collecting|Processing|Settings of pip|Installing coll|Success"
+    r"-+$|Inputs$|[A-Z0-9_]+:\t|\s|WARNING|Collecting|Looking in|Ignoring|Processing|Settings of pip"
+    r"|Installing coll|Success"
 )
 # From here on: results, or the report that is meant for an issue.
 END_OF_NEWS = re.compile(r"Results$|Minicuber \d")
@@ -112,8 +113,7 @@ def run(algorithm: str, parameters: dict[str, str], environment: dict[str, str])
         raise Failed(f"minicuber:{algorithm} ended with exit code {code}; what it said stands above.")
     print(f"    {time.monotonic() - started:.1f} s", flush=True)
     results = lines[lines.index("Results") :] if "Results" in lines else []
-    pairs = (line.split(":\t", 1) for line in results if ":\t" in line)
-    return {name: value for name, value in pairs}
+    return dict(line.split(":\t", 1) for line in results if ":\t" in line)
 
 
 def _qgis_process(arguments: list[str], environment: dict[str, str], show: bool) -> tuple[int, list[str]]:
@@ -216,8 +216,9 @@ def _show(cube: Path, picture: Path, environment: dict[str, str], headless: bool
                 check=False,
                 timeout=DESKTOP_LIMIT if headless else None,
             )
-        except subprocess.TimeoutExpired:
-            raise Failed(f"the QGIS desktop gave no picture within {DESKTOP_LIMIT} s.") from None
+        except subprocess.TimeoutExpired as late:
+            said = (late.stdout or b"").decode(errors="replace")
+            raise Failed(f"the QGIS desktop did not end within {DESKTOP_LIMIT} s.\n{said}") from None
     lines = [line for line in ended.stdout.splitlines() if line.startswith("minicuber demo: ")]
     if not picture.is_file() or lines:
         raise Failed("\n".join(lines or ended.stdout.splitlines()[-30:] or ["QGIS ended early."]))

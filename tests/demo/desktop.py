@@ -6,7 +6,7 @@ import traceback
 
 from qgis.core import Qgis, QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QTimer
-from qgis.PyQt.QtWidgets import QDialog
+from qgis.PyQt.QtWidgets import QDialog, QDockWidget
 from qgis.utils import iface
 
 CUBE = os.environ["MINICUBER_DEMO_CUBE"]
@@ -25,6 +25,8 @@ def load():
     shown = [node.layer() for node in nodes if node.isVisible()]
     if not shown:
         raise RuntimeError(f"of {len(nodes)} layers none is visible")
+    # The tree of layers gets the whole height.
+    iface.mainWindow().findChild(QDockWidget, "Browser").close()
     project.setCrs(shown[0].crs())
     iface.setActiveLayer(shown[0])
     iface.zoomToActiveLayer()
@@ -75,7 +77,8 @@ def step(work, then, wait):
 
 
 def leave():
-    # A project that counts as changed makes QGIS ask whether to save it.
+    # QGIS asks before it leaves a project that was changed, or that has layers from a temporary folder.
+    QgsProject.instance().clear()
     QgsProject.instance().setDirty(False)
     iface.actionExit().trigger()
 

@@ -9,7 +9,7 @@ import time
 import traceback
 from pathlib import Path
 
-from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsProject, QgsRectangle
+from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsProject, QgsRectangle, QgsSettings
 from qgis.PyQt.QtCore import QCoreApplication, QTimer
 from qgis.PyQt.QtWidgets import QDockWidget
 from qgis.utils import iface, plugins
@@ -81,6 +81,7 @@ def work():
     groups = project.layerTreeRoot().findGroups()
     seen["groups"] = [group.name() for group in groups]
     seen["layers"] = [node.layer().name() for group in groups for node in group.findLayers()]
+    seen["remembered"] = str(QgsSettings().value("minicuber/remembered/buildminicube", ""))
     dialog.close()
     for dock in iface.mainWindow().findChildren(QDockWidget):
         if dock.objectName().startswith("Browser"):

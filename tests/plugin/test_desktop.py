@@ -102,6 +102,9 @@ def test_build_from_the_toolbar_loads_the_cube_and_never_freezes(profile, displa
     assert "[EPSG:32632]" in seen["extent_in_dialog"]
     assert seen["child_started"]
     assert seen["loaded"]
+    assert json.loads(seen["remembered"])["CATALOG"] == demo["CATALOG"]
+    # Showing the cube leaves no statistics beside it.
+    assert not list(tmp_path.rglob("*.aux.xml"))
     assert seen["groups"] == ["valley, 2020-03-03 to 2022-08-30"]
     assert seen["layers"] == ["s2_rgb", "s2_B02", "s2_B03", "s2_B04", "s2_B08", "s2_SCL", "s2_mask"]
     # No wall-clock promise, only that the interface was not blocked for the length of a build.

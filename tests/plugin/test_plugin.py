@@ -110,7 +110,16 @@ def test_canvas_extent_is_in_the_projects_crs(plugin, qgis_new_project):
 def test_dialog_opens_with_the_canvas_extent_and_the_last_values(plugin, monkeypatch):
     opened = {}
 
+    class Signal:
+        def connect(self, slot):
+            opened["finished"] = slot
+
     class Dialog:
+        algorithmFinished = Signal()  # noqa: N815  (the name is QGIS's)
+
+        def createProcessingParameters(self):
+            return {"CATALOG": "https://example.org/new", "OUTPUT": "/tmp/x.nc"}
+
         def setModal(self, modal):
             opened["modal"] = modal
 
@@ -137,13 +146,22 @@ def test_dialog_opens_with_the_canvas_extent_and_the_last_values(plugin, monkeyp
     assert opened["parameters"]["CATALOG"] == "https://example.org/stac"
     assert opened["parameters"]["EXTENT"] == plugin.canvas_extent()
     assert "OUTPUT" not in opened["parameters"]
+    opened["finished"](False, {})
+    assert remembered("buildminicube")["CATALOG"] == "https://example.org/stac"
+    opened["finished"](True, {})
+    assert remembered("buildminicube") == {"CATALOG": "https://example.org/new"}
 
 
 def test_without_environment_the_set_up_opens_and_says_why(plugin, monkeypatch):
     monkeypatch.delenv(lookup.VARIABLE, raising=False)
     opened = []
 
+    class Signal:
+        def connect(self, slot): ...
+
     class Dialog:
+        algorithmFinished = Signal()  # noqa: N815  (the name is QGIS's)
+
         def setModal(self, modal): ...
 
         def show(self): ...

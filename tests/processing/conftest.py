@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 import helpers
+import pytest
 from minicuber.plugin.plugin import MinicuberPlugin
 from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProject
 

@@ -10,9 +10,14 @@ from minicuber.core.environment import lookup
 from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
+    QgsGeometry,
+    QgsProcessingContext,
     QgsProcessingException,
     QgsProject,
+    QgsProperty,
     QgsRectangle,
+    QgsReferencedGeometry,
+    QgsReferencedRectangle,
 )
 from qgis.PyQt.QtCore import QDate, QDateTime, QTime
 
@@ -31,15 +36,15 @@ def build(run, demo):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"EXTENT": "404880,406160,5200040,5201320"}, "EXTENT has no CRS"),
-        ({"EXTENT": QgsRectangle(404880, 5200040, 406160, 5201320)}, "EXTENT has no CRS"),
+        ({"EXTENT": "404880,406160,5200040,5201320"}, "EXTENT has no known CRS"),
+        ({"EXTENT": QgsRectangle(404880, 5200040, 406160, 5201320)}, "EXTENT has no known CRS"),
         ({"EXTENT": None}, "EXTENT is missing"),
         ({"START": None}, "START is missing"),
         ({"START": "01.06.2021"}, "START"),
         ({"END": "2021-05-01"}, "END .* is before START"),
         ({"CATALOG": None}, "CATALOG is empty"),
         ({"CATALOG": "no/such/file.json"}, "does not exist"),
-        ({"CATALOG": "https://example.org/stac?token=abc"}, "password or a token"),
+        ({"CATALOG": "https://example.org/stac?token=abc"}, "password, key or token"),
         ({"CRS": "EPSG:4326"}, "projected"),
         ({"DRY_RUN": False}, "OUTPUT is missing"),
         ({"WIDTH": 5}, "belong together"),
@@ -51,10 +56,60 @@ def test_wrong_value_is_one_sentence(build, changes, words):
         build(**changes)
 
 
-def test_extent_without_crs_is_refused_even_where_the_project_has_one(build):
+@pytest.mark.parametrize(
+    "extent",
+    [
+        "404880,406160,5200040,5201320",
+        "404880,406160,5200040,5201320 []",
+        "404880,406160,5200040,5201320[EPSG:99999]",
+        QgsRectangle(404880, 5200040, 406160, 5201320),
+        QgsGeometry.fromRect(QgsRectangle(404880, 5200040, 406160, 5201320)),
+        QgsProperty.fromValue("404880,406160,5200040,5201320"),
+    ],
+)
+def test_extent_without_crs_is_refused_even_where_the_project_has_one(build, extent):
     QgsProject.instance().setCrs(QgsCoordinateReferenceSystem("EPSG:32632"))
-    with pytest.raises(QgsProcessingException, match="EXTENT has no CRS"):
-        build(EXTENT="404880,406160,5200040,5201320")
+    with pytest.raises(QgsProcessingException, match="EXTENT has no known CRS"):
+        build(EXTENT=extent)
+
+
+@pytest.mark.parametrize(
+    "extent",
+    [
+        "404880,406160,5200040,5201320[EPSG:32632]",
+        " 404880, 406160, 5200040, 5201320 [EPSG:32632] ",
+        QgsReferencedRectangle(
+            QgsRectangle(404880, 5200040, 406160, 5201320), QgsCoordinateReferenceSystem("EPSG:32632")
+        ),
+        QgsReferencedGeometry(
+            QgsGeometry.fromRect(QgsRectangle(404880, 5200040, 406160, 5201320)),
+            QgsCoordinateReferenceSystem("EPSG:32632"),
+        ),
+        QgsProperty.fromValue("404880,406160,5200040,5201320 [EPSG:32632]"),
+    ],
+)
+def test_extent_with_its_own_crs_counts_whatever_the_projects_is(build, extent):
+    QgsProject.instance().setCrs(QgsCoordinateReferenceSystem("EPSG:3857"))
+    assert build(EXTENT=extent)["N_DATES"] > 0
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://anna:geheim@example.org/stac",
+        "https://example.org/stac?sig=abc",
+        "https://example.org/stac?a=1&access_token=abc",
+        "https://example.org/stac?subscription-key=abc",
+        "https://example.org/stac?X-Amz-Signature=abc",
+        "https://example.org/stac?apikey=abc",
+    ],
+)
+def test_address_with_a_secret_is_refused_before_anything_is_recorded(provider, address):
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("minicuber:buildminicube")
+    allowed, why = algorithm.checkParameterValues({"CATALOG": address}, QgsProcessingContext())
+    assert not allowed
+    assert "CATALOG holds a password, key or token" in why
+    assert "abc" not in why and "geheim" not in why
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles", "UTC"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 import zipfile
 
-import pytest
 import helpers
+import pytest
 
 IDS = ("buildminicube", "createdemodata", "loadminicube", "setupenvironment")
 

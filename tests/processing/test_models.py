@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from helpers import results, run
 from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
@@ -16,7 +17,6 @@ from qgis.core import (
     QgsProcessingParameterString,
     QgsProject,
 )
-from helpers import results, run
 
 Source = QgsProcessingModelChildParameterSource
 

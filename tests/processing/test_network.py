@@ -10,10 +10,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from helpers import make_profile, run
 from minicuber.processing import network
 from qgis.core import QgsApplication, QgsNetworkAccessManager, QgsSettings
 from qgis.PyQt.QtNetwork import QNetworkProxy, QSslCertificate
-from helpers import make_profile, run
 
 # A certificate authority made for this test, valid until 2126; its key was thrown away.
 AUTHORITY = Path(__file__).with_name("authority.pem")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import threading
 
 import pytest
-from minicuber.processing.project import loader
-from qgis.core import Qgis, QgsProject, QgsRasterLayer
+from minicuber.processing.project import add_group, loader
+from qgis.core import Qgis, QgsApplication, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import QCoreApplication
 
 
@@ -82,6 +85,68 @@ def test_loading_again_replaces_the_group_in_its_place(run, cube, tmp_path):
     assert len(QgsProject.instance().mapLayers()) == 1
 
 
+def test_layers_of_the_user_in_the_group_are_kept(run, cube):
+    run("loadminicube", {"CUBE": cube})
+    mine = QgsVectorLayer("Point?crs=EPSG:32632", "mine", "memory")
+    QgsProject.instance().addMapLayer(mine, False)
+    groups()[0].addLayer(mine)
+    run("loadminicube", {"CUBE": cube})
+    assert "mine" in [layer.name() for layer in QgsProject.instance().mapLayers().values()]
+    assert len(QgsProject.instance().mapLayersByName("s2_B08")) == 1
+
+
+def test_group_that_was_moved_into_another_is_found(run, cube):
+    run("loadminicube", {"CUBE": cube})
+    root = QgsProject.instance().layerTreeRoot()
+    outer = root.insertGroup(0, "outer")
+    (ours,) = [group for group in root.findGroups() if group is not outer and group.name() != "outer"]
+    outer.addChildNode(ours.clone())
+    root.removeChildNode(ours)
+    run("loadminicube", {"CUBE": cube})
+    assert len(QgsProject.instance().mapLayersByName("s2_B08")) == 1
+    assert [group.name()[:6] for group in root.findGroups()] == ["outer"]
+    assert [group.name()[:6] for group in outer.findGroups()] == ["valley"]
+
+
+def test_layer_that_cannot_be_shown_is_said(qgis_app, tmp_path):
+    said = []
+    QgsApplication.messageLog().messageReceived.connect(lambda text, tag, level: said.append((tag, text)))
+    add_group(QgsProject.instance(), "x", "x", [{"path": str(tmp_path / "no.tif"), "name": "lost"}])
+    assert [text for tag, text in said if tag == "Minicuber"] == [
+        f"lost cannot be shown: {tmp_path / 'no.tif'}"
+    ]
+    QgsProject.instance().clear()
+
+
+def test_cube_that_another_program_cut_and_thinned_is_shown_where_and_when_it_is(run, cube, tmp_path):
+    # It keeps our attributes, GeoTransform too; its coordinates tell the truth.
+    target = tmp_path / "cut.nc"
+    code = (
+        "import sys, xarray as xr\n"
+        "with xr.open_dataset(sys.argv[1]) as cube:\n"
+        "    part = cube.isel(x=slice(10, 40), y=slice(20, 50), time=slice(None, None, 2)).load()\n"
+        "part['ndvi'] = ((part.s2_B08 - part.s2_B04) / (part.s2_B08 + part.s2_B04)).astype('float32')\n"
+        "part.to_netcdf(sys.argv[2], engine='h5netcdf')\n"
+    )
+    subprocess.run([os.environ["MINICUBER_PYTHON"], "-I", "-c", code, cube, str(target)], check=True)
+    run("loadminicube", {"CUBE": cube})
+    whole = layers(groups()[0])["s2_B08"]
+    bounds, days = whole.extent(), [whole.bandName(n)[-10:] for n in range(1, 14)]
+    run("loadminicube", {"CUBE": str(target)})
+    found = layers(next(group for group in groups() if group.name().startswith("cut")))
+    part = found["s2_B08"]
+    assert (part.extent().xMinimum(), part.extent().yMaximum()) == (
+        bounds.xMinimum() + 100,
+        bounds.yMaximum() - 200,
+    )
+    assert (part.width(), part.height()) == (30, 30)
+    assert [part.bandName(n)[-10:] for n in range(1, part.bandCount() + 1)] == days[::2]
+    assert found["ndvi"].isValid()
+    middle = part.extent().center()
+    values = found["ndvi"].dataProvider().sample(middle, 1)
+    assert -1 <= values[0] <= 1
+
+
 def test_loading_from_another_thread_happens_on_the_main_one(run, cube):
     entry = {
         "variable": "s2_B08", "path": cube.replace(".nc", ".layers/s2_B08.vrt"), "kind": "reflectance",
@@ -111,8 +176,6 @@ def test_cube_that_is_none_is_one_sentence(run, tmp_path):
 
 
 def test_layers_folder_is_made_again_when_it_is_lost(run, cube, tmp_path):
-    import shutil
-
     copy = tmp_path / "copy.nc"
     shutil.copy(cube, copy)
     run("loadminicube", {"CUBE": str(copy)})

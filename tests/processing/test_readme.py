@@ -7,8 +7,8 @@ import re
 import shlex
 import subprocess
 
-import pytest
 import helpers
+import pytest
 from qgis.core import QgsProject
 
 

@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pytest
+from minicuber.core.errors import SourceError
 from minicuber.core.grid import Grid
 from minicuber.core.sources import sentinel2 as s2
 from minicuber.core.timeline import UTC
@@ -119,10 +120,12 @@ def make_scene(
     crs="EPSG:32632",
     sensing=None,
     hour=10,
+    level="L2A",
 ):
     return s2.Scene(
         id=name,
         instant=dt.datetime(2021, 6, day, hour, minute, tzinfo=UTC),
+        level=level,
         tile=tile,
         sensing=sensing or f"202106{day:02d}T{hour:02d}{minute:02d}00",
         baseline=baseline,
@@ -153,6 +156,73 @@ def test_only_same_tile_and_sensing_start_is_a_duplicate_newest_baseline_wins():
 
 def test_split_granules_of_one_baseline_are_both_kept():
     assert len(s2.without_duplicates([make_scene("a"), make_scene("b")])) == 2
+
+
+def test_top_of_atmosphere_never_stands_beside_or_before_surface_reflectance():
+    toa, surface = make_scene("a_L1C", level="L1C", baseline="05.00"), make_scene("b_L2A", baseline="02.14")
+    assert ids(s2.without_duplicates([toa, surface])) == ["b_L2A"]
+    assert ids(s2.without_duplicates([toa])) == ["a_L1C"]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("path", "level"),
+    [
+        (REAL[0][0], "L2A"),
+        (REAL[1][0], "L2A"),
+        (REAL[2][0], "L2A"),
+        (REAL[4][0], "L2A"),
+        (REAL[6][0], "L2A"),
+        ("element84/sentinel-2-l1c/S2B_20EPT_20250731_0_L1C.json", "L1C"),
+    ],
+)
+def test_level_of_real_items(shared, path, level):
+    assert s2.scene_of(real_item(shared, path), ("B02",)).level == level
+
+
+@pytest.mark.parametrize(
+    ("crs", "size", "corner", "anchor"),
+    [
+        ("EPSG:32632", 10, (399_960, 5_300_040), (0, 0)),
+        ("EPSG:32720", 10, (600_000, 3_300_040), (0, 40)),
+        ("EPSG:32720", 60, (600_000, 3_300_000), (600_000, 3_300_000)),  # no tile of the south
+        ("EPSG:32632", 10, (399_970, 5_300_040), (399_970, 5_300_040)),  # a crop
+        ("EPSG:32633", 120, (560_100, 5_107_020), (560_100, 5_107_020)),
+        ("EPSG:2056", 10, (2_600_000, 1_200_000), (2_600_000, 1_200_000)),
+    ],
+)
+def test_tiles_of_sentinel2_share_one_lattice_and_others_are_their_own(crs, size, corner, anchor):
+    assert s2.lattice_anchor(crs, size, *corner) == anchor
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"datetime": "yesterday"}, "yesterday"),
+        ({"eo:cloud_cover": "much"}, "much"),
+        ({"sat:relative_orbit": "x"}, "x"),
+        ({"datetime": None}, "start_datetime"),
+    ],
+)
+def test_item_that_says_nonsense_is_named(shared, changes, word):
+    item = real_item(shared, REAL[0][0])
+    item["properties"].update(changes)
+    with pytest.raises(SourceError, match=f"Item S2A_32TMT_20200302_0_L2A cannot be understood.*{word}"):
+        s2.scene_of(item, ("B02",))
+
+
+@pytest.mark.real
+def test_start_of_a_period_serves_where_there_is_no_datetime(shared):
+    item = real_item(shared, REAL[0][0])
+    item["properties"].update({"datetime": None, "start_datetime": "2020-03-02T10:20:21Z"})
+    assert s2.scene_of(item, ("B02",)).instant.hour == 10
+
+
+def test_float_files_are_reflectance_already():
+    item = {"id": "x", "properties": {"s2:processing_baseline": "05.00"}, "assets": {}}
+    assert s2.reflectance_scaling(item, {"raster:bands": [{"data_type": "float32"}]}) == (1.0, 0.0)
+    assert s2.reflectance_scaling(item, {"raster:bands": [{"data_type": "uint16"}]}) == (1e-4, -0.1)
 
 
 def test_scenes_without_a_tile_are_nobodys_duplicate():
