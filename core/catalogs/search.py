@@ -21,12 +21,14 @@ import pystac
 import requests
 from pystac_client import Client
 from pystac_client.exceptions import APIError
+from pystac_client.warnings import DoesNotConformTo
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from ..errors import InputError, SourceError
 from ..grid import Bounds
 from ..progress import Progress
+from ..secrets import redacted
 from ..timeline import parse_instant
 from .items import bbox
 
@@ -59,8 +61,8 @@ def search(
 
     `catalog`: path of a STAC catalog, collection, item collection or item (or of a folder that holds
     `catalog.json`, `collection.json` or `items.json`), or an http(s) URL of one or of a STAC API.
-    `lonlat`: (west, south, east, north) in degrees. `first`, `last`: UTC days, both inclusive; items of
-    the neighbouring days may be among them where their period touches.
+    `lonlat`: (west, south, east, north) in degrees. `first`, `last`: UTC days of the items'
+    times, both inclusive.
     Raises `InputError` when the path or address leads nowhere, `SourceError` when what is there is
     not a catalog or cannot be read.
     """
@@ -74,7 +76,13 @@ def search(
         items = _local(Path(catalog), progress)
     found = {}
     for item in items:
-        if _touches(item, lonlat) and _within(item, first, last):
+        try:
+            wanted = _touches(item, lonlat) and _within(item, first, last)
+        except (TypeError, ValueError, IndexError, AttributeError) as error:
+            raise SourceError(
+                f"Item {item['id']} of {catalog} has no valid box or time ({type(error).__name__}: {error})."
+            ) from error
+        if wanted:
             found[(item.get("collection"), item["id"])] = item
     return [found[key] for key in sorted(found, key=lambda key: (key[1], str(key[0])))]
 
@@ -96,8 +104,11 @@ def _local(path: Path, progress: Progress) -> list[dict[str, Any]]:
 
 
 def _read_json(path: str) -> Any:
+    if re.match(r"^https?://", path, re.IGNORECASE):  # a catalog on disk may lead to the network
+        with _session() as session:
+            return _get_json(session, path)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror}).") from error
     except ValueError as error:
@@ -107,9 +118,7 @@ def _read_json(path: str) -> Any:
 def _remote(
     url: str, lonlat: Bounds, first: dt.date, last: dt.date, progress: Progress
 ) -> list[dict[str, Any]]:
-    with requests.Session() as session:
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(max_retries=RETRIES))
+    with _session() as session:
         content = _get_json(session, url)
         if isinstance(content, dict) and _is_api(content):
             items = _search_api(url, content, lonlat, first, last, progress)
@@ -118,6 +127,14 @@ def _remote(
     for item in items:
         _refuse_local_hrefs(item, url)
     return items
+
+
+def _session() -> requests.Session:
+    """A session that asks again, with pauses, where that may help."""
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(max_retries=RETRIES))
+    return session
 
 
 def _get_json(session: requests.Session, url: str) -> Any:
@@ -187,10 +204,17 @@ def _search_api(url, landing, lonlat, first, last, progress):
             items += page["features"]
             progress.raise_if_cancelled()
             log.info("%s: %d items so far", url, len(items))
-    except (APIError, requests.RequestException, pystac.STACError, KeyError) as error:
+    except APIError as error:
+        reason = f"HTTP {error.status_code}" if error.status_code else redacted(" ".join(str(error).split()))[:200]
+        raise SourceError(f"The search in {url} failed ({reason}).", "Try again later, or another catalog.") from error
+    except DoesNotConformTo as error:
         raise SourceError(
-            f"The search in {url} failed ({' '.join(str(error).split())[:200]}).",
-            "Try again later, or another catalog.",
+            f"The API at {url} does not offer a search of items.", "Give the address of one that does, or of a catalog."
+        ) from error
+    except (requests.RequestException, pystac.STACError, KeyError) as error:
+        reason = redacted(" ".join(str(error).split()))[:200]
+        raise SourceError(
+            f"The search in {url} failed ({reason}).", "Try again later, or another catalog."
         ) from error
     return [_absolute(item, url) for item in items]
 
@@ -206,7 +230,7 @@ def _sentinel2_collections(client: Client) -> list[str]:
 def _static(content: Any, base: str, read: Callable[[str], Any], progress: Progress) -> list[dict[str, Any]]:
     kind = content.get("type") if isinstance(content, dict) else None
     if kind == "FeatureCollection" and isinstance(content.get("features"), list):
-        return [_absolute(item, base) for item in content["features"]]
+        return _pages(content, base, read, progress)
     if kind == "Feature":
         return [_absolute(content, base)]
     if kind not in ("Catalog", "Collection"):
@@ -215,6 +239,30 @@ def _static(content: Any, base: str, read: Callable[[str], Any], progress: Progr
             "Give the address of one, or of a STAC API.",
         )
     return _walk(content, base, read, progress)
+
+
+def _pages(
+    content: dict, base: str, read: Callable[[str], Any], progress: Progress
+) -> list[dict[str, Any]]:
+    """The items of an item collection and of those that its `next` links lead to."""
+    items, seen = [], set()
+    while True:
+        if not isinstance(content, dict) or not isinstance(content.get("features"), list):
+            raise SourceError(f"{base} is no page of items.")
+        items += [_absolute(item, base) for item in content["features"]]
+        links = [link for link in content.get("links") or [] if link.get("rel") == "next" and "href" in link]
+        if not links:
+            return items
+        if links[0].get("method", "GET").upper() != "GET":
+            raise SourceError(
+                f"{base} is one page of several, which only the API itself can turn.", "Give the address of the API."
+            )
+        base = _join(base, links[0]["href"])
+        if base in seen:
+            raise SourceError(f"The pages of {base} lead in a circle.")
+        seen.add(base)
+        progress.raise_if_cancelled()
+        content = read(base)
 
 
 def _walk(content: dict, base: str, read: Callable[[str], Any], progress: Progress) -> list[dict[str, Any]]:
@@ -230,7 +278,8 @@ def _walk(content: dict, base: str, read: Callable[[str], Any], progress: Progre
                 if node.get("type") == "Feature":
                     items.append(_absolute(node, place))
                 for link in node.get("links") or []:
-                    href = _join(place, link["href"]) if link.get("rel") in ("child", "item") else place
+                    followed = link.get("rel") in ("child", "item") and "href" in link
+                    href = _join(place, link["href"]) if followed else place
                     if href not in seen:
                         seen.add(href)
                         links.append(href)

@@ -189,6 +189,60 @@ def test_paths_that_are_no_catalog_are_named(tmp_path):
         find(tmp_path / "text.json")
 
 
+def test_all_pages_of_an_item_collection_are_read(tmp_path, serve):
+    server = serve(tmp_path)
+    for name, day, following in (("items.json", 10, "two.json"), ("two.json", 11, "three.json"), ("three.json", 12, None)):
+        page = {"type": "FeatureCollection", "features": [item(name[:3], f"2023-08-{day}", href="http://x/a.tif")]}
+        page["links"] = [{"rel": "next", "href": f"{server.url}/{following}"}] if following else []
+        (tmp_path / name).write_text(json.dumps(page))
+    assert [each["id"] for each in find(f"{server.url}/items.json")] == ["ite", "thr", "two"]
+
+
+def test_page_that_only_its_api_can_turn_is_not_taken_for_all(tmp_path):
+    page = {"type": "FeatureCollection", "features": [item()], "links": [{"rel": "next", "href": "x", "method": "POST"}]}
+    (tmp_path / "items.json").write_text(json.dumps(page))
+    with pytest.raises(SourceError, match="one page of several"):
+        find(tmp_path / "items.json")
+
+
+def test_pages_in_a_circle_end(tmp_path):
+    page = {"type": "FeatureCollection", "features": [item()], "links": [{"rel": "next", "href": "items.json"}]}
+    (tmp_path / "items.json").write_text(json.dumps(page))
+    with pytest.raises(SourceError, match="circle"):
+        find(tmp_path / "items.json")
+
+
+def test_catalog_on_disk_may_lead_to_the_network(tmp_path, serve):
+    (tmp_path / "net").mkdir()
+    as_static_catalog(tmp_path / "net", item(href="./a.tif"))
+    server = serve(tmp_path / "net")
+    links = [{"rel": "child", "href": f"{server.url}/catalog.json"}]
+    root = {"type": "Catalog", "stac_version": "1.0.0", "id": "x", "description": "x", "links": links}
+    (tmp_path / "catalog.json").write_text(json.dumps(root), encoding="utf-8-sig")
+    (found,) = find(tmp_path / "catalog.json")
+    assert found["assets"]["B02"]["href"].startswith(server.url)
+
+
+def test_api_without_a_search_is_said(tmp_path, serve):
+    landing = {
+        "type": "Catalog", "stac_version": "1.0.0", "id": "x", "description": "x",
+        "conformsTo": ["https://api.stacspec.org/v1.0.0/core"], "links": [],
+    }  # fmt: skip
+    server = serve(tmp_path)
+    server.answers["stac"] = ("application/json", json.dumps(landing).encode())
+    with pytest.raises(SourceError) as caught:
+        find(f"{server.url}/stac")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"bbox": [1, 2, 3]}, {"bbox": "x"}, {"properties": {"datetime": "soon"}}, {"properties": {"datetime": 5}}]
+)
+def test_item_with_nonsense_for_a_place_or_time_is_named(tmp_path, changes):
+    with pytest.raises(SourceError, match="Item a of"):
+        find(collection_file(tmp_path, {**item(), **changes}))
+
+
 @pytest.mark.parametrize("lost", ["assets", "bbox", "properties", "id"])
 def test_item_without_what_every_item_has_is_a_source_error(tmp_path, lost):
     broken = item()
