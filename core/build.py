@@ -428,10 +428,7 @@ def _variables(plan: Plan) -> list[Variable]:
             "resampling": "nearest; mode when coarsening" if band.kind == "classes" else rule,
         }
         if band.wavelength:
-            attributes |= {
-                "standard_name": "surface_bidirectional_reflectance",
-                "wavelength_nm": band.wavelength,
-            }
+            attributes |= _reflectance_attributes(plan, band)
         if name == "SCL":
             attributes |= flags(s2.SCL_CLASSES)
         variables.append(Variable(f"s2_{name}", encodings[band.kind], attributes))

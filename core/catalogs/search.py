@@ -205,11 +205,16 @@ def _search_api(url, landing, lonlat, first, last, progress):
             progress.raise_if_cancelled()
             log.info("%s: %d items so far", url, len(items))
     except APIError as error:
-        reason = f"HTTP {error.status_code}" if error.status_code else redacted(" ".join(str(error).split()))[:200]
-        raise SourceError(f"The search in {url} failed ({reason}).", "Try again later, or another catalog.") from error
+        reason = (
+            f"HTTP {error.status_code}" if error.status_code else redacted(" ".join(str(error).split()))[:200]
+        )
+        raise SourceError(
+            f"The search in {url} failed ({reason}).", "Try again later, or another catalog."
+        ) from error
     except DoesNotConformTo as error:
         raise SourceError(
-            f"The API at {url} does not offer a search of items.", "Give the address of one that does, or of a catalog."
+            f"The API at {url} does not offer a search of items.",
+            "Give the address of one that does, or of a catalog.",
         ) from error
     except (requests.RequestException, pystac.STACError, KeyError) as error:
         reason = redacted(" ".join(str(error).split()))[:200]
@@ -241,9 +246,7 @@ def _static(content: Any, base: str, read: Callable[[str], Any], progress: Progr
     return _walk(content, base, read, progress)
 
 
-def _pages(
-    content: dict, base: str, read: Callable[[str], Any], progress: Progress
-) -> list[dict[str, Any]]:
+def _pages(content: dict, base: str, read: Callable[[str], Any], progress: Progress) -> list[dict[str, Any]]:
     """The items of an item collection and of those that its `next` links lead to."""
     items, seen = [], set()
     while True:
@@ -255,7 +258,8 @@ def _pages(
             return items
         if links[0].get("method", "GET").upper() != "GET":
             raise SourceError(
-                f"{base} is one page of several, which only the API itself can turn.", "Give the address of the API."
+                f"{base} is one page of several, which only the API itself can turn.",
+                "Give the address of the API.",
             )
         base = _join(base, links[0]["href"])
         if base in seen:

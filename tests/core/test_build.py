@@ -13,6 +13,7 @@ import xarray as xr
 from minicuber.core.errors import Cancelled, InputError, SourceError, StorageError
 from minicuber.core.jobs import run_job
 from minicuber.core.progress import Progress
+from pyproj import CRS
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -112,9 +113,11 @@ def test_two_tiles_with_lattices_60_m_apart_and_an_offset_already_applied(shared
     items = features(folder)
     by_id = {f["id"]: f for f in items}
     anchor, transform = source(folder, by_id["S2B_33TWM_20230813_0_L2A"], "blue")
+    rows, columns = anchor.shape
+    xmin, xmax, ymin, ymax = box(transform, anchor.shape)
     build(
         tmp_path / "cube.nc",
-        extent=box(transform, anchor.shape),
+        extent=[xmin, xmax, ymin - 50 * 120, ymax],
         extent_crs="EPSG:32633",
         start="2023-08-13",
         end="2023-08-13",
@@ -123,14 +126,24 @@ def test_two_tiles_with_lattices_60_m_apart_and_an_offset_already_applied(shared
         s2_bands=["B02", "B04", "SCL"],
     )
     with xr.open_dataset(tmp_path / "cube.nc", mask_and_scale=False) as cube:
-        first = cube.s2_item_id.item().split()
-        assert first == ["S2B_33TWM_20230813_0_L2A", "S2B_33TWL_20230813_0_L2A"]
-        own = cube.s2_B02.values[0]
-        # boa_offset_applied: the declared -0.1 is not applied a second time; where the first tile is valid it stands.
-        np.testing.assert_array_equal(own[anchor != 0], anchor[anchor != 0])
-        assert (own[anchor != 0] > 0).all()
-        south, _ = source(folder, by_id["S2B_33TWL_20230813_0_L2A"], "blue")
-        assert (anchor == 0).any() or south.any()
+        assert cube.s2_item_id.item().split() == ["S2B_33TWM_20230813_0_L2A", "S2B_33TWL_20230813_0_L2A"]
+        own = cube.s2_B02.values[0].astype(int)
+    assert own.shape == (rows + 50, columns)
+    # boa_offset_applied: the declared -0.1 is not applied a second time; where the first tile is valid it stands.
+    np.testing.assert_array_equal(own[:rows][anchor != 0], anchor[anchor != 0])
+    assert (anchor != 0).sum() > 20_000
+    # Further south comes from the second tile, whose lattice lies half a pixel off: the mean of two neighbours.
+    south, place = source(folder, by_id["S2B_33TWL_20230813_0_L2A"], "blue")
+    first_row = (transform.f + rows * transform.e - place.f) / place.e
+    assert first_row % 1 == 0.5
+    first_column = round((transform.c - place.c) / place.a)
+    above = int(first_row)  # the centre of the first new row lies on the edge of two rows of the second tile
+    upper = south[above : above + 49, first_column : first_column + columns].astype(float)
+    lower = south[above + 1 : above + 50, first_column : first_column + columns].astype(float)
+    whole = (upper > 0) & (lower > 0)
+    assert whole.sum() > 5_000
+    expected = np.rint((upper + lower) / 2)
+    assert np.abs(own[rows : rows + 49][whole] - expected[whole]).max() <= 1
 
 
 def test_pixels_of_the_demo_come_from_both_tiles_with_each_files_own_offset(demo_data, tmp_path):
@@ -252,6 +265,30 @@ def demo_recipe(demo_data, **more):
         "s2_bands": ["B04"],
         **more,
     }
+
+
+def test_cancel_at_the_last_moment_changes_neither_cube_nor_layers(demo_data, tmp_path):
+    output = tmp_path / "cube.nc"
+    build(output, **demo_recipe(demo_data))
+    before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+    with pytest.raises(Cancelled):
+        build(output, CancelAt(1.0), **demo_recipe(demo_data, s2_bands=["B08"], start="2021-06-01"))
+    assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == before
+
+
+def test_cube_that_cannot_be_replaced_keeps_its_own_layers(demo_data, tmp_path, monkeypatch):
+    # Windows refuses to replace a file that is open in QGIS; here the rename itself is made to fail.
+    output = tmp_path / "cube.nc"
+    build(output, **demo_recipe(demo_data))
+    before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+
+    def refuse(part, target):
+        raise PermissionError(13, "used by another process", str(target))
+
+    monkeypatch.setattr("minicuber.core.build.os.replace", refuse)
+    with pytest.raises(StorageError, match="close what holds it open"):
+        build(output, **demo_recipe(demo_data, s2_bands=["B08"]))
+    assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == before
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.3, 0.95])
@@ -430,12 +467,102 @@ def test_band_that_no_image_has_names_those_there_are(shared, tmp_path):
         )
 
 
-def test_items_without_any_of_the_bands_make_no_empty_date(demo_data, tmp_path):
+def local_items(demo_data, month: str) -> list[dict]:
+    """Items of the demo with absolute hrefs, to change and write elsewhere."""
     root = Path(demo_data["catalog"]).parent
-    items = [f for f in features(root) if f["properties"]["datetime"].startswith("2021-06")]
+    items = [f for f in features(root) if f["properties"]["datetime"].startswith(month)]
     for each in items:
         for asset in each["assets"].values():
             asset["href"] = str(root / asset["href"])
+    return items
+
+
+def collection(tmp_path: Path, items: list[dict]) -> str:
+    path = tmp_path / "items.json"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": items}))
+    return str(path)
+
+
+def test_cloudier_new_baseline_is_not_replaced_by_its_superseded_twin(demo_data, tmp_path):
+    items = [f for f in local_items(demo_data, "2020-08-05") if "32TMT" in f["id"]]
+    assert len(items) == 2
+    for each in items:
+        each["properties"]["eo:cloud_cover"] = (
+            10 if each["properties"]["s2:processing_baseline"] < "04" else 30
+        )
+    recipe = demo_recipe(demo_data, start="2020-08-05", end="2020-08-05", catalog=collection(tmp_path, items))
+    with pytest.raises(InputError, match="more cloud than MAX_CLOUD"):
+        build("", dry_run=True, **recipe, max_cloud=20.0)
+    assert build("", dry_run=True, **recipe, max_cloud=40.0)["n_items"] == 1
+
+
+@pytest.mark.parametrize("resolution", [100.0, 30.0, 7.0])
+def test_neighbouring_cubes_of_any_resolution_join(demo_data, tmp_path, resolution):
+    # The items of the demo are crops whose corners lie on the lattice of Sentinel-2's tiles: 0,0 is an edge.
+    result = build("", dry_run=True, **demo_recipe(demo_data, resolution=resolution))
+    assert result["grid"]["left"] % resolution == 0
+    assert result["grid"]["top"] % resolution == 0
+
+
+def test_lattice_is_of_an_item_in_the_cubes_crs_however_it_is_written(demo_data, tmp_path):
+
+    items = local_items(demo_data, "2021-06")
+    wkt = CRS.from_epsg(32632).to_wkt().replace(',ID["EPSG",32632]', "")
+    for each in items:
+        for name in ("proj:epsg", "proj:code"):
+            each["properties"].pop(name, None)
+        for asset in each["assets"].values():
+            for name in ("proj:epsg", "proj:code"):
+                asset.pop(name, None)
+        each["properties"]["proj:wkt2"] = wkt
+    foreign = json.loads(json.dumps(items[0]))
+    foreign["id"] = "A_first_by_name"
+    del foreign["properties"]["proj:wkt2"]
+    foreign["properties"]["proj:epsg"] = 32631
+    for asset in foreign["assets"].values():
+        if "proj:transform" in asset:
+            asset["proj:transform"][2] = 860_003.0
+    recipe = demo_recipe(demo_data, catalog=collection(tmp_path, [*items, foreign]), start="2021-06-01")
+    grid = build("", dry_run=True, **recipe)["grid"]
+    assert (grid["left"] % 10, grid["top"] % 10, grid["width"], grid["height"]) == (0, 0, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("crs", "unit"), [("EPSG:8857", "m"), ("EPSG:2056", "m"), ("EPSG:2263", "US survey foot")]
+)
+def test_cube_in_another_projection_says_its_units_and_its_crs(demo_data, tmp_path, crs, unit):
+    # 8857 cannot be written as WKT1; 2263 is in feet.
+    size = 100.0 if unit == "m" else 300.0
+    recipe = demo_recipe(demo_data, crs=crs, resolution=size, start="2021-06-01", end="2021-06-15")
+    build(tmp_path / "a.nc", **recipe)
+    with xr.open_dataset(tmp_path / "a.nc") as cube:
+        assert cube.x.attrs["units"] == cube.y.attrs["units"] == unit
+        assert CRS.from_wkt(cube.spatial_ref.attrs["crs_wkt"]).equals(CRS.from_user_input(crs))
+        if crs != "EPSG:2263":  # its zone ends far from Switzerland
+            assert float(cube.s2_B04.notnull().mean()) > 0.3
+    with rasterio.open(tmp_path / "a.layers/s2_B04.vrt") as layer:
+        assert layer.transform.a == size
+
+
+def test_top_of_atmosphere_is_not_called_surface_reflectance(shared, tmp_path):
+    folder = shared / "data/s2_stac/eolearn_si_l1c_2015"
+    first, transform = source(folder, features(folder)[0], "red")
+    build(
+        tmp_path / "a.nc",
+        extent=box(transform, first.shape),
+        extent_crs="EPSG:32633",
+        start="2015-01-01",
+        end="2015-12-31",
+        catalog=str(folder),
+        resolution=0,
+        s2_bands=["B04"],
+    )
+    with xr.open_dataset(tmp_path / "a.nc") as cube:
+        assert cube.s2_B04.attrs["standard_name"] == "toa_bidirectional_reflectance"
+
+
+def test_items_without_any_of_the_bands_make_no_empty_date(demo_data, tmp_path):
+    items = local_items(demo_data, "2021-06")
     other = json.loads(json.dumps(items[0]))
     other["id"] = "a_map_of_indices"
     other["properties"]["datetime"] = "2021-06-15T10:30:00Z"
@@ -443,9 +570,7 @@ def test_items_without_any_of_the_bands_make_no_empty_date(demo_data, tmp_path):
     # Neither platform nor constellation: the bands decide.
     for name in ("platform", "constellation"):
         del items[-1]["properties"][name], other["properties"][name]
-    path = tmp_path / "items.json"
-    path.write_text(json.dumps({"type": "FeatureCollection", "features": [*items, other]}))
-    result = build("", dry_run=True, **demo_recipe(demo_data, catalog=str(path)))
+    result = build("", dry_run=True, **demo_recipe(demo_data, catalog=collection(tmp_path, [*items, other])))
     assert result["n_items"] == len(items)
 
 

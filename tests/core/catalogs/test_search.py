@@ -191,22 +191,37 @@ def test_paths_that_are_no_catalog_are_named(tmp_path):
 
 def test_all_pages_of_an_item_collection_are_read(tmp_path, serve):
     server = serve(tmp_path)
-    for name, day, following in (("items.json", 10, "two.json"), ("two.json", 11, "three.json"), ("three.json", 12, None)):
-        page = {"type": "FeatureCollection", "features": [item(name[:3], f"2023-08-{day}", href="http://x/a.tif")]}
+    for name, day, following in (
+        ("items.json", 10, "two.json"),
+        ("two.json", 11, "three.json"),
+        ("three.json", 12, None),
+    ):
+        page = {
+            "type": "FeatureCollection",
+            "features": [item(name[:3], f"2023-08-{day}", href="http://x/a.tif")],
+        }
         page["links"] = [{"rel": "next", "href": f"{server.url}/{following}"}] if following else []
         (tmp_path / name).write_text(json.dumps(page))
     assert [each["id"] for each in find(f"{server.url}/items.json")] == ["ite", "thr", "two"]
 
 
 def test_page_that_only_its_api_can_turn_is_not_taken_for_all(tmp_path):
-    page = {"type": "FeatureCollection", "features": [item()], "links": [{"rel": "next", "href": "x", "method": "POST"}]}
+    page = {
+        "type": "FeatureCollection",
+        "features": [item()],
+        "links": [{"rel": "next", "href": "x", "method": "POST"}],
+    }
     (tmp_path / "items.json").write_text(json.dumps(page))
     with pytest.raises(SourceError, match="one page of several"):
         find(tmp_path / "items.json")
 
 
 def test_pages_in_a_circle_end(tmp_path):
-    page = {"type": "FeatureCollection", "features": [item()], "links": [{"rel": "next", "href": "items.json"}]}
+    page = {
+        "type": "FeatureCollection",
+        "features": [item()],
+        "links": [{"rel": "next", "href": "items.json"}],
+    }
     (tmp_path / "items.json").write_text(json.dumps(page))
     with pytest.raises(SourceError, match="circle"):
         find(tmp_path / "items.json")
@@ -236,7 +251,13 @@ def test_api_without_a_search_is_said(tmp_path, serve):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"bbox": [1, 2, 3]}, {"bbox": "x"}, {"properties": {"datetime": "soon"}}, {"properties": {"datetime": 5}}]
+    "changes",
+    [
+        {"bbox": [1, 2, 3]},
+        {"bbox": "x"},
+        {"properties": {"datetime": "soon"}},
+        {"properties": {"datetime": 5}},
+    ],
 )
 def test_item_with_nonsense_for_a_place_or_time_is_named(tmp_path, changes):
     with pytest.raises(SourceError, match="Item a of"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import xarray as xr
 from helpers import alive, children_of, wait_until
 from minicuber import __version__
 from minicuber.core.errors import Cancelled, EnvironmentProblem, InputError, WorkerCrash
@@ -228,13 +230,39 @@ def test_several_jobs_at_once_do_not_disturb_each_other(tmp_path, demo):
     assert [results[f"cube{n}"]["grid"]["width"] for n in range(3)] == [10, 11, 12]
 
 
-def test_nothing_is_written_beside_the_code_and_the_profile_is_not_on_the_path(demo, tmp_path, monkeypatch):
-    # A queue.py in the working folder or on PYTHONPATH must not shadow the standard library in the child.
+def test_neither_working_folder_nor_pythonpath_shadow_the_childs_modules(tmp_path, monkeypatch):
     (tmp_path / "queue.py").write_text("raise RuntimeError('shadowed')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(InputError, match="no job"):
         run("nothing", {})
+
+
+def test_child_writes_no_bytecode_beside_the_code(tmp_path):
+    copy = tmp_path / "minicuber copy"
+    shutil.copytree(ROOT / "core", copy / "core", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "__init__.py", copy)
+    code = OWNER.format(init=str(copy / "__init__.py"), root=str(copy), output=str(tmp_path / "demo"))
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    subprocess.run([sys.executable, "-B", "-c", code], check=True, capture_output=True, env=environ)
+    assert (tmp_path / "demo/catalog.json").is_file()
+    assert list(copy.rglob("__pycache__")) == []
+
+
+def test_child_ends_although_its_scratch_cannot_be_removed(tmp_path):
+    # As on Windows, where the process that ends still holds the file open; /proc refuses in the same way.
+    code = (
+        "import sys; sys.argv=['x']\n"
+        + OWNER.split("from minicuber")[0].format(init=str(ROOT / "__init__.py"), root=str(ROOT))
+        + "from pathlib import Path\nfrom minicuber.core.worker.child import Channel\n"
+        "channel = Channel()\nchannel.add_scratch(Path('/proc/version'))\nchannel.leave(7)\n"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-B", "-c", code], capture_output=True, check=False, timeout=20
+        ).returncode
+        == 7
+    )
 
 
 @posix
@@ -259,3 +287,18 @@ def test_environment_reaches_the_child_through_its_input_alone(tmp_path):
         )
     assert seen
     assert not any(b"geheim" in text for text in seen)
+
+
+def test_environment_is_in_force_in_the_child(tmp_path):
+    # The child's own time of writing follows SOURCE_DATE_EPOCH, which it can have from its input alone.
+    result = run("createdemodata", {"output": str(tmp_path / "demo")})
+    order = {
+        "recipe": {
+            "extent": [405000, 405100, 5200100, 5200200], "extent_crs": "EPSG:32632", "start": "2021-06-01",
+            "end": "2021-06-10", "catalog": result["catalog"], "s2_bands": ["B04"],
+        },
+        "output": str(tmp_path / "a.nc"),
+    }  # fmt: skip
+    run("buildminicube", order, environment={"SOURCE_DATE_EPOCH": "1700000000"})
+    with xr.open_dataset(tmp_path / "a.nc") as cube:
+        assert cube.attrs["history"].startswith("2023-11-14T22:13:20Z")
