@@ -26,7 +26,7 @@ EXTENT: Box = (404880, 5200040, 406160, 5201320)
 LON, LAT = 7.757, 46.954
 
 FIRST_DATE, LAST_DATE = np.datetime64("2020-03-03"), np.datetime64("2022-08-30")
-DATES = np.arange(FIRST_DATE, LAST_DATE + 1, np.timedelta64(5, "D"))
+DATES = np.arange(FIRST_DATE, LAST_DATE + np.timedelta64(1, "D"), np.timedelta64(5, "D"))
 RELATIVE_ORBIT = 108
 
 

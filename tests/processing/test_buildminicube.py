@@ -60,7 +60,7 @@ def test_reflectance_is_exactly_the_sources(run, shared, tmp_path, name, resolut
                 np.testing.assert_array_equal(stored, source)
             else:
                 # The README of the data: these products hold no offset. 0 is missing.
-                np.testing.assert_array_equal(stored, np.where(source == 0, -32768, source))
+                np.testing.assert_array_equal(stored, np.where(source == 0, -32768, source.astype(int)))
             np.testing.assert_allclose(there, transform, rtol=0, atol=1e-6)
             assert layer.bandName(number).endswith(feature["properties"]["datetime"][:10])
 
