@@ -69,8 +69,8 @@ def start_desktop(profile: Path, display: str, folder: Path, order: dict) -> sub
     variables = environment(
         profile, DISPLAY=display, QT_QPA_PLATFORM="xcb", MINICUBER_DESKTOP_TEST=str(folder)
     )
-    log = open(folder / "qgis.log", "wb")  # noqa: SIM115  (the process writes it)
-    return subprocess.Popen(command, env=variables, stdout=log, stderr=log, start_new_session=True)
+    with open(folder / "qgis.log", "wb") as log:
+        return subprocess.Popen(command, env=variables, stdout=log, stderr=log, start_new_session=True)
 
 
 def order(demo, output, **more):
