@@ -127,9 +127,10 @@ class _Anything(type):
 
 
 def _install_stand_ins() -> None:
-    """Put `qgis` into sys.modules: `qgis.PyQt` is PyQt6 as QGIS hands it on, all else has every name."""
-    qgis, pyqt = types.ModuleType("qgis"), types.ModuleType("qgis.PyQt")
-    sys.modules.update({"qgis": qgis, "qgis.PyQt": pyqt})
+    """Put `qgis` and `osgeo`, which QGIS brings, into sys.modules: `qgis.PyQt` is PyQt6 as QGIS hands it on, all
+    else has every name."""
+    qgis, pyqt, osgeo = types.ModuleType("qgis"), types.ModuleType("qgis.PyQt"), types.ModuleType("osgeo")
+    sys.modules.update({"qgis": qgis, "qgis.PyQt": pyqt, "osgeo": osgeo})
     qgis.PyQt, qgis.__path__, pyqt.__path__ = pyqt, [], []
     for name in ("QtCore", "QtGui", "QtWidgets", "QtNetwork", "QtSvg", "QtXml"):
         real = importlib.import_module(f"PyQt6.{name}")
@@ -145,6 +146,7 @@ def _install_stand_ins() -> None:
         module.__getattr__ = lambda attribute, module=module: _stand_in(module, attribute)
         sys.modules[module.__name__] = module
         setattr(qgis, name, module)
+    osgeo.__getattr__ = lambda attribute: _stand_in(osgeo, attribute)
 
 
 def _stand_in(module: types.ModuleType, name: str) -> type:
