@@ -39,10 +39,6 @@ class Lattice:
     anchor_x: float = 0.0
     anchor_y: float = 0.0
 
-    def coarsened(self, resolution: float) -> Lattice:
-        """The lattice of square pixels of another size through the same anchor."""
-        return Lattice(resolution, resolution, self.anchor_x, self.anchor_y)
-
 
 @dataclass(frozen=True)
 class Grid:
@@ -95,10 +91,6 @@ class Grid:
     def lonlat_bounds(self) -> Bounds:
         """(west, south, east, north) of the outline in degrees, WGS 84."""
         return transform_bounds(self.bounds, self.crs, "EPSG:4326")
-
-    @property
-    def lattice(self) -> Lattice:
-        return Lattice(self.resolution_x, self.resolution_y, self.left, self.top)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `Grid(**values)` makes the same grid again."""

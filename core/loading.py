@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +21,9 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.warp import reproject
 from rasterio.windows import Window
 
+from .catalogs.items import Raster
 from .errors import SourceError
-from .grid import Grid, same_crs, transform_bounds
+from .grid import Grid, same_crs, short_crs, transform_bounds
 from .secrets import redacted
 from .sources.sentinel2 import BandFile
 
@@ -97,10 +100,27 @@ def resampling_for(place: Placement, classes: bool, choice: str | None = None) -
     return Resampling.nearest if classes or place.nests else Resampling.bilinear
 
 
-def open_raster(href: str) -> rasterio.DatasetReader:
-    """Open a GeoTIFF or JPEG 2000 file, and nothing else: a remote "VRT" could name local files."""
+@contextmanager
+def opened(href: str) -> Iterator[rasterio.DatasetReader]:
+    """Open a GeoTIFF or JPEG 2000 file, and nothing else: a remote "VRT" could name local files.
+
+    Raises `SourceError`, naming the file without its query, when it cannot be opened, or read inside.
+    """
     driver = "JP2OpenJPEG" if href.split("?")[0].lower().endswith(".jp2") else "GTiff"
-    return rasterio.open(href, driver=driver, sharing=False)
+    try:
+        with rasterio.Env(**GDAL_OPTIONS), rasterio.open(href, driver=driver, sharing=False) as source:
+            yield source
+    except RasterioError as error:
+        reason = redacted(" ".join(str(error).split()))[:200]
+        raise SourceError(f"The file {redacted(href)} cannot be read ({reason}).") from error
+
+
+def crs_of(source: rasterio.DatasetReader, raster: Raster) -> str:
+    """The CRS of an open file, else that of its metadata. Raises `SourceError` when there is neither."""
+    crs = short_crs(source.crs.to_wkt()) if source.crs else raster.crs
+    if crs is None:
+        raise SourceError(f"The file {redacted(raster.href)} has no CRS, and its item names none.")
+    return crs
 
 
 def read_band(file: BandFile, grid: Grid, classes: bool, choice: str | None = None) -> np.ndarray:
@@ -108,21 +128,12 @@ def read_band(file: BandFile, grid: Grid, classes: bool, choice: str | None = No
 
     Raises `SourceError`, naming the file, when it cannot be opened or read.
     """
-    try:
-        with (
-            rasterio.Env(**GDAL_OPTIONS),
-            open_raster(file.raster.href) as source,
-        ):
-            return _read(source, file, grid, classes, choice)
-    except RasterioError as error:
-        reason = redacted(" ".join(str(error).split()))[:200]
-        raise SourceError(f"The file {redacted(file.raster.href)} cannot be read ({reason}).") from error
+    with opened(file.raster.href) as source:
+        return _read(source, file, grid, classes, choice)
 
 
 def _read(source, file, grid, classes, choice):
-    crs = source.crs.to_wkt() if source.crs else file.raster.crs
-    if crs is None:
-        raise SourceError(f"The file {redacted(file.raster.href)} has no CRS, and its item names none.")
+    crs = crs_of(source, file.raster)
     place = placement(source.transform, crs, grid)
     missing = 0 if classes else math.nan
     numbers = np.dtype(source.dtypes[0]).kind in "ui"

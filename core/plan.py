@@ -6,15 +6,13 @@ A search and metadata decide; of files at most the headers of those whose items 
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import math
 import statistics
 from dataclasses import dataclass
 
-import rasterio
-from rasterio.errors import RasterioError
-
 from .catalogs.search import search
-from .errors import InputError, SourceError
+from .errors import InputError
 from .grid import (
     Bounds,
     Grid,
@@ -24,17 +22,17 @@ from .grid import (
     grid_over,
     is_projected,
     same_crs,
-    short_crs,
     transform_bounds,
     unit_of,
     utm_crs,
 )
-from .loading import GDAL_OPTIONS, open_raster
+from .loading import crs_of, opened
 from .progress import Progress
 from .recipe import Recipe
-from .secrets import redacted
 from .sources import sentinel2 as s2
 from .timeline import checked_period
+
+log = logging.getLogger(__name__)
 
 # Bytes on disk per pixel of the source, of real scenes with deflate and shuffle.
 DEFLATED = {"reflectance": 1.3, "atmosphere": 0.2, "classes": 0.12}
@@ -82,6 +80,12 @@ def make_plan(recipe: Recipe, progress: Progress) -> Plan:
             f"No image of {recipe.catalog} covers the extent.",
             "Check the extent and its CRS, or the catalog.",
         )
+    for band in bands:
+        lacking = [scene.id for scene in scenes if band not in scene.files]
+        if lacking:
+            log.warning(
+                "%d of %d items have no %s, the first is %s.", len(lacking), len(scenes), band, lacking[0]
+            )
     progress.update(1.0, f"{len(scenes)} images found")
     return Plan(recipe, grid, s2.image_axis(scenes, grid), bands)
 
@@ -123,9 +127,7 @@ def _lattice(recipe: Recipe, rough: Bounds, crs: str, scenes: list[s2.Scene], ba
     own = [scene for scene in scenes if scene.crs is not None and same_crs(scene.crs, crs)]
     anchor = min(own or scenes, key=lambda scene: (-s2.scene_overlap(scene, rough, crs), scene.id))
     files = [anchor.files[band] for band in bands if band in anchor.files]
-    sizes = [(place, file_crs) for place, file_crs in map(_place_of, files)]
-    if not sizes:
-        raise SourceError(f"Item {anchor.id} has none of the bands {', '.join(bands)}.")
+    sizes = [_place_of(file) for file in files]
     wanted = recipe.resolution
 
     def distance(entry) -> float:
@@ -150,14 +152,8 @@ def _place_of(file: s2.BandFile) -> tuple[tuple[float, ...], str]:
     raster = file.raster
     if raster.transform is not None and raster.crs is not None:
         return raster.transform, raster.crs
-    try:
-        with rasterio.Env(**GDAL_OPTIONS), open_raster(raster.href) as source:
-            if source.crs is None and raster.crs is None:
-                raise SourceError(f"The file {redacted(raster.href)} has no CRS, and its item names none.")
-            return tuple(source.transform)[:6], short_crs(source.crs.to_wkt()) if source.crs else raster.crs
-    except RasterioError as error:
-        reason = redacted(" ".join(str(error).split()))[:200]
-        raise SourceError(f"The file {redacted(raster.href)} cannot be read ({reason}).") from error
+    with opened(raster.href) as source:
+        return tuple(source.transform)[:6], crs_of(source, raster)
 
 
 def estimate_mb(plan: Plan) -> tuple[float, float]:

@@ -28,10 +28,6 @@ class Progress:
         """Ask the job to stop at its next `update` or `raise_if_cancelled`."""
         self._cancelled.set()
 
-    @property
-    def cancelled(self) -> bool:
-        return self._cancelled.is_set()
-
     def raise_if_cancelled(self) -> None:
         if self._cancelled.is_set():
             raise Cancelled()

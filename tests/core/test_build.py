@@ -185,16 +185,7 @@ def test_pixels_of_the_demo_come_from_both_tiles_with_each_files_own_offset(demo
 
 
 def test_duplicate_of_the_demo_is_taken_once_from_the_newer_baseline(demo_data, tmp_path):
-    xmin, xmax, ymin, ymax = (float(v) for v in demo_data["extent"].split(" ")[0].split(","))
-    build(
-        tmp_path / "cube.nc",
-        extent=[xmin, xmax, ymin, ymax],
-        extent_crs="EPSG:32632",
-        start="2020-08-05",
-        end="2020-08-05",
-        catalog=demo_data["catalog"],
-        s2_bands=["B02"],
-    )
+    build(tmp_path / "cube.nc", **demo_recipe(demo_data, start="2020-08-05", end="2020-08-05"))
     with xr.open_dataset(tmp_path / "cube.nc") as cube:
         assert "S2B_32TMT_20200805_1_L2A" in cube.s2_item_id.item()
         assert "S2B_32TMT_20200805_0_L2A" not in cube.s2_item_id.item()
@@ -561,6 +552,24 @@ def test_top_of_atmosphere_is_not_called_surface_reflectance(shared, tmp_path):
     )
     with xr.open_dataset(tmp_path / "a.nc") as cube:
         assert cube.s2_B04.attrs["standard_name"] == "toa_bidirectional_reflectance"
+
+
+def test_band_that_some_items_lack_is_counted_in_the_log_and_missing_there(demo_data, tmp_path, caplog):
+    items = local_items(demo_data, "2021-06")
+    lost = [
+        each
+        for each in items
+        if each["properties"]["datetime"].startswith(items[0]["properties"]["datetime"][:10])
+    ]
+    for each in lost:
+        del each["assets"]["nir"]
+    recipe = demo_recipe(demo_data, catalog=collection(tmp_path, items), s2_bands=["B04", "B08"])
+    build(tmp_path / "a.nc", **recipe)
+    assert f"{len(lost)} of {len(items)} items have no B08" in caplog.text
+    with xr.open_dataset(tmp_path / "a.nc") as cube:
+        assert cube.s2_B08[0].isnull().all()
+        assert cube.s2_B04[0].notnull().any()
+        assert cube.s2_B08[1].notnull().any()
 
 
 def test_items_without_any_of_the_bands_make_no_empty_date(demo_data, tmp_path):
