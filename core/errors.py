@@ -10,13 +10,15 @@ from __future__ import annotations
 class MinicuberError(Exception):
     """Base of all errors that are meant for a user.
 
-    `message`: one sentence, what is wrong and where. `hint`: what to do about it, may be empty.
+    `message`: one sentence, what is wrong and where. `hint`: what to do about it, may be empty. `details`:
+    what belongs into the log alone, a traceback or a program's last lines.
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", details: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.details = details
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
@@ -41,16 +43,12 @@ class EnvironmentProblem(MinicuberError):
 class WorkerCrash(MinicuberError):
     """The child process ended without a result; `details` holds its last lines."""
 
-    def __init__(self, message: str, hint: str = "", details: str = "") -> None:
-        super().__init__(message, hint)
-        self.details = details
-
 
 class Cancelled(MinicuberError):
     """The user cancelled the job."""
 
-    def __init__(self, message: str = "Cancelled.", hint: str = "") -> None:
-        super().__init__(message, hint)
+    def __init__(self, message: str = "Cancelled.", hint: str = "", details: str = "") -> None:
+        super().__init__(message, hint, details)
 
 
 BY_NAME = {

@@ -119,9 +119,8 @@ class MinicuberAlgorithm(QgsProcessingAlgorithm):
                 feedback.pushDebugInfo(f"Python of the core: {self._python.path} ({self._python.text})")
             results = self.work(feedback)
         except MinicuberError as problem:
-            details = getattr(problem, "details", "")
-            if details:
-                feedback.pushDebugInfo(details)
+            if problem.details:
+                feedback.pushDebugInfo(problem.details)
             raise QgsProcessingException(tr(str(problem))) from problem
         except QgsProcessingException:
             raise

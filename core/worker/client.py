@@ -112,15 +112,14 @@ def _converse(child, version, on_progress, on_log, on_tick, is_cancelled):
 
 
 def _error_of(message):
+    details = message.get("traceback", "")
     if message["kind"] in BY_NAME:
-        error = BY_NAME[message["kind"]](message["message"], message["hint"])
-    else:
-        error = WorkerCrash(
-            f"Minicuber failed unexpectedly: {message['message']}.",
-            "This is a bug: please report it with the log.",
-        )
-    error.details = message.get("traceback", "")
-    return error
+        return BY_NAME[message["kind"]](message["message"], message["hint"], details)
+    return WorkerCrash(
+        f"Minicuber failed unexpectedly: {message['message']}.",
+        "This is a bug: please report it with the log.",
+        details,
+    )
 
 
 class _Child:
@@ -185,12 +184,11 @@ class _Child:
         code = self.process.returncode
         details = "\n".join(self.tail)
         if not greeted:
-            error = EnvironmentProblem(
+            return EnvironmentProblem(
                 f"The Python of Minicuber at {self.python} ended at once ({_how(code)}).",
                 "Run the algorithm minicuber:setupenvironment with RECREATE.",
+                details,
             )
-            error.details = details
-            return error
         return WorkerCrash(
             f"The process that did the work ended before its result ({_how(code)}).",
             "Run it again; if that repeats, choose a smaller extent or report it with the log.",
