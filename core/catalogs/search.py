@@ -99,7 +99,9 @@ def _local(path: Path, progress: Progress) -> list[dict[str, Any]]:
             )
         path = path / names[0]
     if not path.is_file():
-        raise InputError(f"CATALOG does not exist: {path}.", "Give a path, a URL or a preset.")
+        raise InputError(
+            f"CATALOG does not exist: {path}.", "Give the path of a catalog or item collection, or a URL."
+        )
     return _static(_read_json(str(path)), str(path.resolve()), _read_json, progress)
 
 
