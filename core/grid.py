@@ -89,8 +89,8 @@ class Grid:
 
     @property
     def lonlat_bounds(self) -> Bounds:
-        """(west, south, east, north) of the outline in degrees, WGS 84."""
-        return transform_bounds(self.bounds, self.crs, "EPSG:4326")
+        """As `lonlat_box` of the outer edges."""
+        return lonlat_box(self.bounds, self.crs)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `Grid(**values)` makes the same grid again."""
@@ -244,13 +244,41 @@ def transform_bounds(bounds: Bounds, source: str, target: str) -> Bounds:
     """The bounds in `target` of a rectangle's densified outline in `source`: (west, south, east, north)."""
     if source == target:
         return bounds
+    xs, ys = _transform(*_outline(bounds), source, target)
+    return float(np.min(xs)), float(np.min(ys)), float(np.max(xs)), float(np.max(ys))
+
+
+def lonlat_box(bounds: Bounds, crs: str) -> Bounds:
+    """(west, south, east, north) in degrees (WGS 84) of a rectangle in `crs`.
+
+    West is greater than east where the rectangle lies across the antimeridian (RFC 7946, 5.2); around a pole
+    the box goes from -180 to 180.
+    """
+    west, south, east, north = bounds
+    xs, ys = _outline(bounds)
+    lon, lat = _transform(xs, ys, crs, "EPSG:4326")
+    for pole in (-90.0, 90.0):
+        x, y = _transformer("EPSG:4326", crs).transform(0.0, pole)
+        if not is_projected(crs) or not (west <= x <= east and south <= y <= north):
+            continue
+        return -180.0, min(float(lat.min()), pole), 180.0, max(float(lat.max()), pole)
+    middle, _ = centre_lonlat(bounds, crs)
+    lon = middle + (lon - middle + 180.0) % 360.0 - 180.0
+    low, high = float(lon.min()), float(lon.max())
+    if low < -180.0:
+        low += 360.0
+    if high > 180.0:
+        high -= 360.0
+    return low, float(lat.min()), high, float(lat.max())
+
+
+def _outline(bounds: Bounds) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of points along the four sides of a rectangle."""
     west, south, east, north = bounds
     along = np.linspace(0.0, 1.0, OUTLINE_POINTS)
     x, y = west + along * (east - west), south + along * (north - south)
     xs = np.concatenate([x, x, np.full_like(y, west), np.full_like(y, east)])
-    ys = np.concatenate([np.full_like(x, south), np.full_like(x, north), y, y])
-    xs, ys = _transform(xs, ys, source, target)
-    return float(np.min(xs)), float(np.min(ys)), float(np.max(xs)), float(np.max(ys))
+    return xs, np.concatenate([np.full_like(x, south), np.full_like(x, north), y, y])
 
 
 def overlap_area(bounds: Bounds, other: Bounds) -> float:

@@ -9,6 +9,7 @@ read in place of pixels.
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +17,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import rasterio
-from rasterio.enums import Resampling
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.session import Session
 from rasterio.warp import reproject
 from rasterio.windows import Window
 
+from .catalogs.access import Access, Address
 from .catalogs.items import Raster
 from .errors import SourceError
 from .grid import Grid, same_crs, short_crs, transform_bounds
@@ -42,6 +45,7 @@ GDAL_OPTIONS = {
 # rasterio silences this warning about its own scratch arrays in a way that leaks between threads.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 ON_LATTICE = 0.01  # of a pixel, over the whole grid: less is the rounding of somebody's metadata
+EXPIRED = re.compile(r"\b(401|403)\b")  # what a server answers to a signature that it does not accept
 FINER = 0.95  # a source pixel below this share of the grid's is averaged
 
 
@@ -100,19 +104,49 @@ def resampling_for(place: Placement, classes: bool, choice: str | None = None) -
     return Resampling.nearest if classes or place.nests else Resampling.bilinear
 
 
+class _Keys(Session):
+    """Hands GDAL the settings of an address, keys included, for the thread that reads; without boto3."""
+
+    def __init__(self, options: dict[str, str]) -> None:
+        self._options = options
+
+    def get_credential_options(self) -> dict[str, str]:
+        return self._options
+
+
 @contextmanager
-def opened(href: str) -> Iterator[rasterio.DatasetReader]:
+def opened(href: str, access: Access | None = None) -> Iterator[rasterio.DatasetReader]:
     """Open a GeoTIFF or JPEG 2000 file, and nothing else: a remote "VRT" could name local files.
 
     Raises `SourceError`, naming the file without its query, when it cannot be opened, or read inside.
     """
+    with _opened(access.address(href) if access else Address(href), href) as source:
+        yield source
+
+
+@contextmanager
+def _opened(address: Address, href: str) -> Iterator[rasterio.DatasetReader]:
     driver = "JP2OpenJPEG" if href.split("?")[0].lower().endswith(".jp2") else "GTiff"
     try:
-        with rasterio.Env(**GDAL_OPTIONS), rasterio.open(href, driver=driver, sharing=False) as source:
+        with (
+            rasterio.Env(session=_Keys(address.options), **GDAL_OPTIONS),
+            rasterio.open(address.path, driver=driver, sharing=False) as source,
+        ):
             yield source
     except RasterioError as error:
-        reason = redacted(" ".join(str(error).split()))[:200]
+        reason = redacted(_whole_reason(error))[:200]
         raise SourceError(f"The file {redacted(href)} cannot be read ({reason}).") from error
+
+
+def _whole_reason(error: BaseException | None) -> str:
+    """The texts of an error and of what led to it: a failed block says why only there."""
+    texts = []
+    while error is not None:
+        text = " ".join(str(error).split())
+        if text and text not in texts:
+            texts.append(text)
+        error = error.__cause__
+    return "; ".join(texts)
 
 
 def crs_of(source: rasterio.DatasetReader, raster: Raster) -> str:
@@ -123,39 +157,57 @@ def crs_of(source: rasterio.DatasetReader, raster: Raster) -> str:
     return crs
 
 
-def read_band(file: BandFile, grid: Grid, classes: bool, choice: str | None = None) -> np.ndarray:
+def read_band(
+    file: BandFile,
+    grid: Grid,
+    classes: bool,
+    choice: str | None = None,
+    access: Access | None = None,
+    used: set[str] | None = None,
+) -> np.ndarray:
     """One band of one file on the grid: (y, x), float32 DN with NaN, or uint8 classes with 0 for missing.
 
-    Raises `SourceError`, naming the file, when it cannot be opened or read.
+    `choice`: a method of resampling in place of the default. `used` gains the name of the method that was used.
+    A file whose signature has expired is signed anew, once. Raises `SourceError`, naming the file, when it
+    cannot be opened or read.
     """
-    with opened(file.raster.href) as source:
-        return _read(source, file, grid, classes, choice)
+    href = file.raster.href
+    address = access.address(href) if access else Address(href)
+    try:
+        with _opened(address, href) as source:
+            return _read(source, file, grid, classes, choice, used)
+    except SourceError as error:
+        if access is None or not access.signs(href) or not EXPIRED.search(_whole_reason(error)):
+            raise
+    with _opened(access.address(href, refused=address), href) as source:
+        return _read(source, file, grid, classes, choice, used)
 
 
-def _read(source, file, grid, classes, choice):
+def _read(source, file, grid, classes, choice, used):
     crs = crs_of(source, file.raster)
     place = placement(source.transform, crs, grid)
     missing = 0 if classes else math.nan
     numbers = np.dtype(source.dtypes[0]).kind in "ui"
     nodata = source.nodata if source.nodata is not None else file.nodata
+    # A mask inside the file, beside or in place of a number for missing.
+    masked = MaskFlags.per_dataset in source.mask_flag_enums[0]
     out = np.full(grid.shape, missing, dtype=np.uint8 if classes else np.float32)
     if place.copied:
         rows, columns, window = _overlap(source, place, grid)
         if window is not None:
-            pixels = source.read(1, window=window)
-            out[rows, columns] = (
-                np.where(pixels == nodata, 0, pixels) if classes else _masked(pixels, nodata, numbers)
-            )
+            out[rows, columns] = _pixels(source, window, nodata, numbers, classes, masked)
+        _note(used, "none, the lattices are equal")
         return out
     source_of, place_of = rasterio.band(source, 1), None
-    if numbers and not classes and nodata not in (None, 0):
+    if masked or (numbers and not classes and nodata not in (None, 0)):
         # GDAL knows one number for missing; 0 is missing in Sentinel-2 whatever else is.
         window = _window_below(source, crs, grid, place.ratio)
-        source_of, place_of = (
-            _masked(source.read(1, window=window), nodata, numbers),
-            source.window_transform(window),
-        )
-        nodata = math.nan
+        if window is None:
+            return out
+        source_of = _pixels(source, window, nodata, numbers, classes, masked)
+        place_of, nodata = source.window_transform(window), missing
+    method = resampling_for(place, classes, choice)
+    _note(used, method.name)
     reproject(
         source=source_of,
         destination=out,
@@ -165,13 +217,28 @@ def _read(source, file, grid, classes, choice):
         dst_crs=grid.crs,
         dst_transform=grid.geobox.transform,
         dst_nodata=missing,
-        resampling=resampling_for(place, classes, choice),
+        resampling=method,
     )
     return out
 
 
-def _window_below(source, crs: str, grid: Grid, ratio: float) -> Window:
-    """The window of a file that the grid needs, with a margin for the kernel of the resampling."""
+def _note(used: set[str] | None, method: str) -> None:
+    if used is not None:
+        used.add(method)
+
+
+def _pixels(source, window: Window, nodata, numbers: bool, classes: bool, masked: bool) -> np.ndarray:
+    """The pixels of a window with what is missing as NaN, in classes as 0."""
+    pixels = source.read(1, window=window)
+    values = np.where(pixels == nodata, 0, pixels) if classes else _masked(pixels, nodata, numbers)
+    if masked:
+        values[source.read_masks(1, window=window) == 0] = 0 if classes else np.nan
+    return values
+
+
+def _window_below(source, crs: str, grid: Grid, ratio: float) -> Window | None:
+    """The window of a file that the grid needs, with a margin for the kernel of the resampling; None if it is
+    elsewhere."""
     west, south, east, north = transform_bounds(grid.bounds, grid.crs, crs)
     step = source.transform
     columns = [(x - step.c) / step.a for x in (west, east)]
@@ -182,7 +249,9 @@ def _window_below(source, crs: str, grid: Grid, ratio: float) -> Window:
         min(math.ceil(max(columns)) + margin, source.width),
     )
     top, bottom = max(math.floor(min(rows)) - margin, 0), min(math.ceil(max(rows)) + margin, source.height)
-    return Window(left, top, max(right - left, 1), max(bottom - top, 1))
+    if right <= left or bottom <= top:
+        return None
+    return Window(left, top, right - left, bottom - top)
 
 
 def _masked(pixels: np.ndarray, nodata: float | None, numbers: bool) -> np.ndarray:
@@ -207,15 +276,23 @@ def _overlap(source, place: Placement, grid: Grid) -> tuple[slice, slice, Window
     return rows, columns, Window(left, top, right - left, bottom - top)
 
 
-def fused(files: list[BandFile], grid: Grid, classes: bool, choice: str | None = None) -> np.ndarray:
+def fused(
+    files: list[BandFile],
+    grid: Grid,
+    classes: bool,
+    choice: str | None = None,
+    access: Access | None = None,
+    used: set[str] | None = None,
+) -> np.ndarray:
     """The bands of several files as one: the first valid value wins, in the order of `files`.
 
     Values, not DN, for anything but classes: each file has its own scale and offset. (y, x), float64
-    with NaN so that no rounding happens before packing; classes uint8 with 0 for missing.
+    with NaN so that no rounding happens before packing; classes uint8 with 0 for missing. `choice`, `access`
+    and `used` as in `read_band`.
     """
     result = None
     for file in files:
-        pixels = read_band(file, grid, classes, choice)
+        pixels = read_band(file, grid, classes, choice, access, used)
         values = pixels if classes else pixels.astype(np.float64) * file.scale + file.offset
         if result is None:
             result = values

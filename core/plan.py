@@ -8,11 +8,15 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import math
-import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .catalogs.search import search
-from .errors import InputError
+from .catalogs.access import Access
+from .catalogs.api import Query
+from .catalogs.entries import Collection
+from .catalogs.http import Credentials
+from .catalogs.registry import Registry
+from .catalogs.search import Found, search
+from .errors import InputError, SourceError
 from .grid import (
     Bounds,
     Grid,
@@ -21,6 +25,7 @@ from .grid import (
     grid_around,
     grid_over,
     is_projected,
+    lonlat_box,
     same_crs,
     transform_bounds,
     unit_of,
@@ -30,54 +35,82 @@ from .loading import crs_of, opened
 from .progress import Progress
 from .recipe import Recipe
 from .sources import sentinel2 as s2
-from .timeline import checked_period
+from .sources.image_axis import ImageDate, image_axis, scene_overlap, without_duplicates
+from .timeline import checked_period, regular_days
 
 log = logging.getLogger(__name__)
 
-# Bytes on disk per pixel of the source, of real scenes with deflate and shuffle.
-DEFLATED = {"reflectance": 1.3, "atmosphere": 0.2, "classes": 0.12}
 COARSEST = 60.0  # m; Sentinel-2's largest pixels
-COG_BLOCK = 724  # pixels; what a read fetches: between the blocks of 512 and of 1024 that catalogs use
-COG_HEADER = 32768  # bytes
-COG_BYTES = 1.2  # per pixel, where the catalog does not tell the size of a file
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What will be read: the grid, the dates with their scenes, the bands (SCL too if the mask needs it)."""
+class Step:
+    """One step of the time axis: its `day`, and the dates whose images make it, in the order of time."""
 
-    recipe: Recipe
-    grid: Grid
-    dates: list[s2.ImageDate]
-    bands: tuple[str, ...]
+    day: dt.date
+    dates: tuple[ImageDate, ...]
 
     @property
     def scenes(self) -> list[s2.Scene]:
         return [scene for date in self.dates for scene in date.scenes]
 
+    @property
+    def first(self) -> s2.Scene | None:
+        """The scene that speaks for the step: the first one of its latest date; None where there is none."""
+        return self.dates[-1].first if self.dates else None
 
-def make_plan(recipe: Recipe, progress: Progress) -> Plan:
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be read: the grid, the steps with their scenes, the bands (SCL too if a rule needs it), and how.
+
+    `found`: the catalog that answered. `collections`: the registry's entries of the scenes, as far as it knows
+    them.
+    """
+
+    recipe: Recipe
+    grid: Grid
+    steps: list[Step]
+    bands: tuple[str, ...]
+    access: Access
+    found: Found
+    collections: tuple[Collection, ...] = ()
+
+    @property
+    def scenes(self) -> list[s2.Scene]:
+        return [scene for step in self.steps for scene in step.scenes]
+
+    @property
+    def days(self) -> list[dt.date]:
+        return [step.day for step in self.steps]
+
+    def only(self, days: set[dt.date]) -> Plan:
+        """The plan with the images of some days alone; on a regular axis steps without any stay."""
+        steps = [replace(step, dates=tuple(d for d in step.dates if d.day in days)) for step in self.steps]
+        regular = self.recipe.time_axis == "regular"
+        return replace(self, steps=[step for step in steps if step.dates or regular])
+
+
+def make_plan(recipe: Recipe, registry: Registry, credentials: Credentials, progress: Progress) -> Plan:
     """Search the catalog and decide grid, dates and order. Reads no pixel."""
     xmin, xmax, ymin, ymax = recipe.extent
     bounds = (xmin, ymin, xmax, ymax)
     first, last = checked_period(recipe.start, recipe.end)
     crs = recipe.crs or utm_crs(*centre_lonlat(bounds, recipe.extent_crs))
-    bands = (
-        recipe.s2_bands if recipe.s2_mask == "none" else (*(b for b in recipe.s2_bands if b != "SCL"), "SCL")
-    )
-    progress.update(0.0, f"Searching {recipe.catalog}")
     rough = _rough_bounds(recipe, bounds, crs)
-    found = search(recipe.catalog, transform_bounds(rough, crs, "EPSG:4326"), first, last, progress)
-    scenes = _scenes(found, recipe, bands, first, last)
-    lattice = _lattice(recipe, rough, crs, scenes, bands)
+    query = Query(lonlat_box(rough, crs), first, last, recipe.max_cloud)
+    found, access = _found(recipe, query, registry, credentials, progress)
+    entries = [(item, registry.collection_of(found.catalog, item)) for item in found.items]
+    bands, scenes = _scenes(found, entries, recipe)
+    lattice = _lattice(recipe, rough, crs, scenes, bands, access)
     if recipe.width:
         grid = grid_around(bounds, recipe.extent_crs, crs, lattice, recipe.width, recipe.height)
     else:
         grid = grid_over(bounds, recipe.extent_crs, crs, lattice)
-    scenes = [scene for scene in scenes if s2.scene_overlap(scene, grid.bounds, crs) > 0]
+    scenes = [scene for scene in scenes if scene_overlap(scene, grid.bounds, crs) > 0]
     if not scenes:
         raise InputError(
-            f"No image of {recipe.catalog} covers the extent.",
+            f"No image of {found.source} covers the extent.",
             "Check the extent and its CRS, or the catalog.",
         )
     for band in bands:
@@ -86,8 +119,58 @@ def make_plan(recipe: Recipe, progress: Progress) -> Plan:
             log.warning(
                 "%d of %d items have no %s, the first is %s.", len(lacking), len(scenes), band, lacking[0]
             )
+    access.check([file.raster.href for scene in scenes for file in scene.files.values()])
+    dates = image_axis(scenes, grid)
+    steps = [Step(date.day, (date,)) for date in dates]
+    if recipe.time_axis == "regular":
+        steps = _regular_steps(recipe, dates)
     progress.update(1.0, f"{len(scenes)} images found")
-    return Plan(recipe, grid, s2.image_axis(scenes, grid), bands)
+    used = {entry.id: entry for _, entry in entries if entry is not None}
+    return Plan(recipe, grid, steps, bands, access, found, tuple(used[name] for name in sorted(used)))
+
+
+def _found(
+    recipe: Recipe, query: Query, registry: Registry, credentials: Credentials, progress: Progress
+) -> tuple[Found, Access]:
+    """What the catalog answers, or when it fails the other one; and how the files of its answer are reached."""
+    progress.update(0.0, f"Searching {recipe.catalog}")
+    try:
+        return _answer(recipe.catalog, query, registry, credentials, progress)
+    except SourceError as error:
+        if not recipe.fallback_catalog:
+            raise
+        log.warning("%s The fallback %s is asked.", error.message, recipe.fallback_catalog)
+        progress.update(0.5, f"Searching {recipe.fallback_catalog}")
+        try:
+            # The credentials belong to the first catalog: no other server may see them.
+            return _answer(recipe.fallback_catalog, query, registry, Credentials(), progress)
+        except SourceError as second:
+            raise SourceError(
+                f"Both catalogs failed. {error.message} {second.message}", "Try again later."
+            ) from second
+
+
+def _answer(
+    source: str, query, registry: Registry, credentials: Credentials, progress
+) -> tuple[Found, Access]:
+    found = search(source, query, registry, progress, credentials)
+    url = found.catalog.url if found.catalog else source
+    return found, Access(registry, found.catalog, url, credentials)
+
+
+def _regular_steps(recipe: Recipe, dates: list[ImageDate]) -> list[Step]:
+    """The steps of a regular axis; raises `InputError` when no image falls into any of them."""
+    length = dt.timedelta(days=recipe.step_days)
+    steps = [
+        Step(end, tuple(date for date in dates if end - length < date.day <= end))
+        for end in regular_days(*checked_period(recipe.start, recipe.end), recipe.step_days)
+    ]
+    if not any(step.dates for step in steps):
+        raise InputError(
+            "No image falls into a whole step of the regular axis.",
+            "Choose a longer period or smaller steps.",
+        )
+    return steps
 
 
 def _rough_bounds(recipe: Recipe, bounds: Bounds, crs: str) -> Bounds:
@@ -99,15 +182,26 @@ def _rough_bounds(recipe: Recipe, bounds: Bounds, crs: str) -> Bounds:
     return grid_around(bounds, recipe.extent_crs, crs, lattice, recipe.width + 2, recipe.height + 2).bounds
 
 
-def _scenes(found: list[dict], recipe: Recipe, bands, first: dt.date, last: dt.date) -> list[s2.Scene]:
-    scenes = [s2.scene_of(item, bands) for item in found if s2.is_sentinel2(item)]
+def _scenes(
+    found: Found, entries: list[tuple[dict, Collection | None]], recipe: Recipe
+) -> tuple[tuple[str, ...], list[s2.Scene]]:
+    """The bands that will be read, and the scenes that have any of them and are clear enough."""
+    bands = _bands(recipe)
+    scenes = [s2.scene_of(item, bands, entry) for item, entry in entries if s2.is_sentinel2(item)]
     if not scenes:
-        others = f" ({len(found)} of another sensor)" if found else ""
+        others = f" ({len(entries)} of another sensor)" if entries else ""
         raise InputError(
-            f"No Sentinel-2 image of {recipe.catalog} lies in the extent from {first} to {last}{others}.",
+            f"No Sentinel-2 image of {found.source} lies in the extent from {recipe.start} to {recipe.end}{others}.",
             "Check extent, dates and catalog.",
         )
-    scenes = s2.with_bands(s2.without_duplicates(scenes), bands, recipe.catalog)
+    scenes = without_duplicates(scenes, found.catalog.default_ids if found.catalog else ())
+    if not _needs_classes(recipe) and not any("SCL" in scene.files for scene in scenes):
+        if "SCL" in bands and "SCL" not in recipe.s2_bands:
+            log.warning(
+                "%s has no scene classification: the latest image counts, clear or not.", found.source
+            )
+            bands = tuple(band for band in bands if band != "SCL")
+    scenes = s2.with_bands(scenes, bands, found.source)
     clear = [s for s in scenes if s.cloud_cover is None or s.cloud_cover <= recipe.max_cloud]
     if not clear:
         least = min(s.cloud_cover for s in scenes)
@@ -115,19 +209,32 @@ def _scenes(found: list[dict], recipe: Recipe, bands, first: dt.date, last: dt.d
             f"All {len(scenes)} images have more cloud than MAX_CLOUD = {recipe.max_cloud:g} %.",
             f"The clearest has {least:.1f} %.",
         )
-    return clear
+    return bands, clear
 
 
-def _lattice(recipe: Recipe, rough: Bounds, crs: str, scenes: list[s2.Scene], bands) -> Lattice:
+def _needs_classes(recipe: Recipe) -> bool:
+    return recipe.s2_mask == "scl" or recipe.min_clear > 0
+
+
+def _bands(recipe: Recipe) -> tuple[str, ...]:
+    """The bands to read: those of the cube, and SCL where masks, MIN_CLEAR or a regular axis look at it."""
+    if not _needs_classes(recipe) and recipe.time_axis != "regular":
+        return recipe.s2_bands
+    return (*(band for band in recipe.s2_bands if band != "SCL"), "SCL")
+
+
+def _lattice(
+    recipe: Recipe, rough: Bounds, crs: str, scenes: list[s2.Scene], bands: tuple[str, ...], access: Access
+) -> Lattice:
     """The lattice of the item with the largest overlap, in its CRS; anchor 0,0 in any other.
 
-    Items in the cube's CRS come before others. Of the item's files the one whose pixels are nearest in size
+    A collection's entry in the registry tells the anchor; of others the item's own pixels. Items in the cube's CRS come before others. Of the item's files the one whose pixels are nearest in size
     to RESOLUTION tells the lattice; for RESOLUTION 0 the one with the finest.
     """
     own = [scene for scene in scenes if scene.crs is not None and same_crs(scene.crs, crs)]
-    anchor = min(own or scenes, key=lambda scene: (-s2.scene_overlap(scene, rough, crs), scene.id))
+    anchor = min(own or scenes, key=lambda scene: (-scene_overlap(scene, rough, crs), scene.id))
     files = [anchor.files[band] for band in bands if band in anchor.files]
-    sizes = [_place_of(file) for file in files]
+    sizes = [_place_of(file, access) for file in files]
     wanted = recipe.resolution
 
     def distance(entry) -> float:
@@ -143,68 +250,14 @@ def _lattice(recipe: Recipe, rough: Bounds, crs: str, scenes: list[s2.Scene], ba
                 "Give RESOLUTION.",
             )
         return Lattice(size, size)
-    c, f = s2.lattice_anchor(crs, abs(a), c, f)
+    c, f = s2.lattice_anchor(crs, abs(a), c, f, anchor.collection)
     return Lattice(wanted or abs(a), wanted or abs(e), c, f)
 
 
-def _place_of(file: s2.BandFile) -> tuple[tuple[float, ...], str]:
+def _place_of(file: s2.BandFile, access: Access) -> tuple[tuple[float, ...], str]:
     """(transform, CRS) of a file, from its metadata, else from its header."""
     raster = file.raster
     if raster.transform is not None and raster.crs is not None:
         return raster.transform, raster.crs
-    with opened(raster.href) as source:
+    with opened(raster.href, access) as source:
         return tuple(source.transform)[:6], crs_of(source, raster)
-
-
-def estimate_mb(plan: Plan) -> tuple[float, float]:
-    """(on disk, to download) of a plan in 10^6 bytes, from metadata alone.
-
-    On disk: for each band the pixels of the source below the covered part of the grid (a coarser source that
-    is repeated deflates to its own size), times `DEFLATED`. To download: for each remote file the blocks of
-    `COG_BLOCK` pixels that the grid touches and a header, at the file's mean bytes per pixel where the catalog
-    tells its size; never more than the file.
-    """
-    area = plan.grid.width * plan.grid.height * plan.grid.resolution_x * plan.grid.resolution_y
-    covered = sum(
-        min(sum(s2.scene_overlap(s, plan.grid.bounds, plan.grid.crs) for s in date.scenes) / area, 1.0)
-        for date in plan.dates
-    )
-    metres = unit_of(plan.grid.crs)[1]
-    names = list(plan.recipe.s2_bands) + ["SCL"] * (plan.recipe.s2_mask == "scl")
-    disk = 40_000.0 + 200 * len(plan.dates) + 4_000 * len(names)
-    for name in names:
-        band = s2.BANDS[name]
-        pixel = max(band.resolution, plan.grid.resolution_x * metres)
-        disk += area * metres**2 / pixel**2 * DEFLATED[band.kind] * covered
-    download = sum(
-        _bytes_to_fetch(file, plan.grid)
-        for scene in plan.scenes
-        for file in scene.files.values()
-        if file.raster.href.split(":")[0].lower() in ("http", "https", "s3")
-    )
-    return disk / 1e6, download / 1e6
-
-
-def _bytes_to_fetch(file: s2.BandFile, grid: Grid) -> float:
-    raster = file.raster
-    if raster.transform is None or raster.shape is None:
-        return COG_HEADER + COG_BYTES * COG_BLOCK**2
-    pixel = abs(raster.transform[0])
-    rows, columns = raster.shape
-    whole = float(raster.size or COG_BYTES * rows * columns)
-    high = min(math.ceil(grid.height * grid.resolution_y / pixel / COG_BLOCK + 0.5) * COG_BLOCK, rows)
-    wide = min(math.ceil(grid.width * grid.resolution_x / pixel / COG_BLOCK + 0.5) * COG_BLOCK, columns)
-    return min(COG_HEADER + whole * high * wide / (rows * columns), whole)
-
-
-def scenes_per_month(dates: list[s2.ImageDate]) -> dict[str, str]:
-    """Text per month ("2021-03"): dates and the median of the cloud cover that their items declare."""
-    months: dict[str, list[s2.ImageDate]] = {}
-    for date in dates:
-        months.setdefault(f"{date.day:%Y-%m}", []).append(date)
-    texts = {}
-    for month, members in months.items():
-        covers = [d.first.cloud_cover for d in members if d.first.cloud_cover is not None]
-        cloud = f", median cloud cover {statistics.median(covers):.0f} %" if covers else ""
-        texts[month] = f"{len(members)} {'date' if len(members) == 1 else 'dates'}{cloud}"
-    return texts

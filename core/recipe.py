@@ -9,8 +9,32 @@ from dataclasses import dataclass, field
 from .errors import InputError
 from .grid import checked_crs, checked_projected_crs
 from .secrets import holds_secret
-from .sources.sentinel2 import BANDS
-from .timeline import checked_period
+from .sources.sentinel2_bands import BANDS
+from .timeline import checked_period, regular_days
+
+# GDAL's methods that make one value of several; the others (sum, quartiles, rms) change what a value means.
+METHODS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "min", "max", "med")
+METHODS_OF_CLASSES = ("nearest", "mode")
+
+
+def checked_resampling(choice: dict[str, str]) -> dict[str, str]:
+    """The choice with bands named as in `BANDS`, "s2_B02" and "B02" alike. Raises `InputError`."""
+    checked = {}
+    for name, method in choice.items():
+        band = str(name).removeprefix("s2_")
+        if band not in BANDS:
+            raise InputError(f"RESAMPLING names an unknown band: {name!r}.", f"Known: {', '.join(BANDS)}.")
+        if method not in METHODS:
+            raise InputError(
+                f"RESAMPLING names an unknown method for {band}: {method!r}.", f"Known: {', '.join(METHODS)}."
+            )
+        if BANDS[band].kind == "classes" and method not in METHODS_OF_CLASSES:
+            raise InputError(
+                f"RESAMPLING asks for {method} of {band}, whose classes cannot be averaged.",
+                f"Known for classes: {', '.join(METHODS_OF_CLASSES)}.",
+            )
+        checked[band] = str(method)
+    return dict(sorted(checked.items()))
 
 
 @dataclass(frozen=True)
@@ -21,7 +45,10 @@ class Recipe:
     of the centre. `resolution`: CRS units, 0 for the finest native one. `width`, `height`: pixels
     around the extent's centre, 0 for the whole extent. `start`, `end`: ISO days, both inclusive.
     `catalog`: path of a static catalog or item collection, or URL of one or of a STAC API.
-    `s2_bands`: names of the contract. `s2_mask`: "none" or "scl". `max_cloud`: per cent of a scene.
+    `fallback_catalog`: the same, asked when the first fails. `s2_bands`: names of the contract. `s2_mask`:
+    "none" or "scl". `max_cloud`: per cent of a scene. `min_clear`: per cent of the extent that must be clear.
+    `time_axis`: "s2" for the dates of the images, "regular" for steps of `step_days`. `resampling`: band to
+    GDAL's name of a method, in place of the default rule.
     """
 
     extent: tuple[float, float, float, float]
@@ -36,6 +63,11 @@ class Recipe:
     s2_bands: tuple[str, ...] = field(default=("B02", "B03", "B04", "B08"))
     s2_mask: str = "none"
     max_cloud: float = 100.0
+    fallback_catalog: str = ""
+    min_clear: float = 0.0
+    time_axis: str = "s2"
+    step_days: int = 5
+    resampling: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises `InputError` for everything that can be known to be wrong before any search."""
@@ -51,13 +83,15 @@ class Recipe:
         checked_period(self.start, self.end)
         if not self.catalog:
             raise InputError(
-                "CATALOG is empty.", "Give the path of a STAC catalog or item collection, or a STAC API URL."
+                "CATALOG is empty.",
+                "Give the name of a preset, the path of a STAC catalog or item collection, or a STAC API URL.",
             )
-        if holds_secret(self.catalog):
-            raise InputError(
-                "CATALOG holds a password or a token, which the history would keep.",
-                "Leave it out of the address.",
-            )
+        for name, text in (("CATALOG", self.catalog), ("FALLBACK_CATALOG", self.fallback_catalog)):
+            if holds_secret(text):
+                raise InputError(
+                    f"{name} holds a password or a token, which the history would keep.",
+                    "Leave it out of the address; choose the credentials in CATALOG_AUTH.",
+                )
         if self.resolution < 0:
             raise InputError(f"RESOLUTION is negative: {self.resolution:g}.")
         if (self.width > 0) != (self.height > 0) or self.width < 0 or self.height < 0:
@@ -74,6 +108,15 @@ class Recipe:
             raise InputError(f"Unknown S2_MASK: {self.s2_mask!r}.", "Known: none, scl.")
         if not 0 <= self.max_cloud <= 100:
             raise InputError(f"MAX_CLOUD is not a percentage: {self.max_cloud:g}.")
+        if not 0 <= self.min_clear <= 100:
+            raise InputError(f"MIN_CLEAR is not a percentage: {self.min_clear:g}.")
+        if self.time_axis not in ("s2", "regular"):
+            raise InputError(f"Unknown TIME_AXIS: {self.time_axis!r}.", "Known: s2, regular.")
+        if self.step_days < 1:
+            raise InputError(f"STEP_DAYS is not a number of days: {self.step_days}.")
+        if self.time_axis == "regular":
+            regular_days(*checked_period(self.start, self.end), self.step_days)
+        object.__setattr__(self, "resampling", checked_resampling(self.resampling))
         # One order whatever the order of the request, so that equal requests are equal recipes.
         object.__setattr__(self, "s2_bands", tuple(band for band in BANDS if band in self.s2_bands))
 

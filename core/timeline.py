@@ -1,8 +1,9 @@
-"""Dates of a cube: days, solar days and their order. Pure time, no input or output."""
+"""Dates of a cube: days, solar days, regular steps and their order. Pure time, no input or output."""
 
 from __future__ import annotations
 
 import datetime as dt
+import os
 
 from .errors import InputError
 
@@ -23,6 +24,12 @@ def parse_instant(text: str) -> dt.datetime:
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
+def now() -> dt.datetime:
+    """The time of a run, UTC; that of SOURCE_DATE_EPOCH where it is set, so that runs can be repeated."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    return dt.datetime.fromtimestamp(int(epoch), UTC) if epoch else dt.datetime.now(UTC)
+
+
 def solar_day(instant: dt.datetime, lon: float) -> dt.date:
     """The day of the local mean solar time at a longitude (degrees): UTC + lon / 15 h.
 
@@ -37,3 +44,18 @@ def checked_period(start: str, end: str) -> tuple[dt.date, dt.date]:
     if last < first:
         raise InputError(f"END ({last}) is before START ({first}).", "Exchange them; both are inclusive.")
     return first, last
+
+
+def regular_days(first: dt.date, last: dt.date, step_days: int) -> list[dt.date]:
+    """The dates of a regular axis: D_k = first + (k + 1) x `step_days` - 1 day, none after `last`.
+
+    Step k takes what lies in the `step_days` days that end on D_k. Raises `InputError` when not even one step
+    fits.
+    """
+    count = ((last - first).days + 1) // step_days
+    if count < 1:
+        raise InputError(
+            f"The period from {first} to {last} is shorter than one step of {step_days} days.",
+            "Choose a longer period or a smaller STEP_DAYS.",
+        )
+    return [first + dt.timedelta(days=(k + 1) * step_days - 1) for k in range(count)]

@@ -80,8 +80,17 @@ HELP: dict[str, dict[str, str]] = {
         "START": "The first day (UTC), for example 2020-06-01.",
         "END": "The last day (UTC), inclusive.",
         "CATALOG": (
-            "Where the images are: the path of a STAC catalog, collection or item collection, or the URL of "
-            "one or of a STAC API."
+            "Where the images are: the name of a preset (planetary-computer, earth-search, cdse, deafrica, dea, "
+            "swissdatacube; a collection may follow, as in earth-search/sentinel-2-l2a), the path of a STAC catalog, "
+            "collection or item collection, or the URL of one or of a STAC API."
+        ),
+        "FALLBACK_CATALOG": (
+            "A second catalog, asked when the first does not answer. It gets no credentials."
+        ),
+        "CATALOG_AUTH": (
+            "The authentication configuration for CATALOG: user name and password, or an API header, for its "
+            "server; for files in an object store (cdse) the access key as user name and the secret key as "
+            "password. It is never stored with the cube nor in the history."
         ),
         "S2_BANDS": (
             "The Sentinel-2 bands: B01, B02, B03, B04, B05, B06, B07, B08, B8A, B09, B11, B12, AOT, WVP, SCL. "
@@ -95,9 +104,29 @@ HELP: dict[str, dict[str, str]] = {
             "Leave out images whose whole scene has more cloud than this, in per cent. "
             "Images that do not say how cloudy they are stay."
         ),
+        "MIN_CLEAR": (
+            "Leave out dates on which less of the extent is clear than this, in per cent, by the scene "
+            "classification, which is read first: a cloudy date costs one band. An estimate does not look at it."
+        ),
+        "TIME_AXIS": (
+            "s2: one step per date that has images. regular: steps of STEP_DAYS days from START on, named by "
+            "their last day; each pixel is taken from the latest clear image of the step, else from the latest "
+            "one with a value, and s2_image_date says from which."
+        ),
+        "STEP_DAYS": "The length of a step of the regular time axis, in days.",
+        "RESAMPLING": (
+            "Methods of resampling that differ from the default, as JSON, for example "
+            '{"B11": "bilinear", "B12": "cubic"}. Known: nearest, bilinear, cubic, cubic_spline, lanczos, average, '
+            "mode, min, max, med; for SCL nearest and mode. Pixels on the cube's own lattice are copied all the "
+            "same. Default: nearest where pixels nest, else bilinear; average (SCL: mode) where the source is finer."
+        ),
+        "RECIPE": (
+            "A recipe as JSON, a cube whose recipe to build again, or the specs of earthnet-minicuber as JSON. What "
+            "it names wins over the parameters here."
+        ),
         "DRY_RUN": "Only search and estimate; nothing is downloaded or written.",
         "LOAD": _LOAD,
-        "OUTPUT": "The cube to write, a NetCDF file (.nc). Not needed for an estimate.",
+        "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). Not needed for an estimate.",
     },
     "loadminicube": {
         "NAME": "Load minicube",

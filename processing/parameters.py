@@ -5,11 +5,14 @@ Always through QGIS's `parameterAs...`, so that models, expressions and `qgis_pr
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from typing import Any
 
 from qgis.core import (
+    QgsApplication,
+    QgsAuthMethodConfig,
     QgsCoordinateReferenceSystem,
     QgsGeometry,
     QgsProcessingAlgorithm,
@@ -105,6 +108,46 @@ class Parameters:
         if not crs.isValid():
             raise InputError(f"{name} is not a known coordinate reference system: {self.text(name)!r}.")
         return crs_text(crs)
+
+    def json_object(self, name: str) -> dict[str, Any]:
+        """The JSON object of a text, {} when none was given."""
+        text = self.text(name)
+        if not text:
+            return {}
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"{name} is not JSON: {text}.", 'For example: {"B11": "bilinear"}.') from error
+        if not isinstance(value, dict):
+            raise InputError(f"{name} is no JSON object: {text}.", 'For example: {"B11": "bilinear"}.')
+        return value
+
+    def credentials(self, name: str) -> dict[str, str]:
+        """What an authentication configuration holds, as the core wants it; {} when none was chosen.
+
+        Basic and AWS S3 have a name and a password, APIHeader has one header.
+        """
+        key = self.text(name)
+        if not key:
+            return {}
+        config = QgsAuthMethodConfig()
+        manager = QgsApplication.authManager()
+        if key not in manager.configIds() or not manager.loadAuthenticationConfig(key, config, True):
+            raise InputError(
+                f"{name}: the authentication configuration {key} cannot be opened.",
+                "Check it in QGIS's options, and the master password.",
+            )
+        values = config.configMap()
+        if config.method() in ("Basic", "AWSS3"):
+            return {"username": values.get("username", ""), "password": values.get("password", "")}
+        headers = {key: value for key, value in values.items() if key not in ("realm", "oldconfigstyle")}
+        if config.method() == "APIHeader" and len(headers) == 1:
+            header, value = next(iter(headers.items()))
+            return {"header": header, "value": value}
+        raise InputError(
+            f"{name}: configurations of the kind {config.method()} cannot be used.",
+            "Choose one with user name and password, keys of AWS S3, or one API header.",
+        )
 
     def file(self, name: str) -> str:
         """The absolute path of an existing file, or "" when none was given."""

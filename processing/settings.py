@@ -10,7 +10,14 @@ from qgis.core import QgsApplication, QgsSettings
 
 PYTHON = "minicuber/python"
 REMEMBERED = "minicuber/remembered/"
-FORGOTTEN = {"EXTENT", "OUTPUT", "DRY_RUN", "RECREATE", "REMOVE"}  # belong to one run, not to a habit
+FORGOTTEN = {
+    "EXTENT",
+    "OUTPUT",
+    "DRY_RUN",
+    "RECIPE",
+    "RECREATE",
+    "REMOVE",
+}  # belong to one run, not to a habit
 
 
 def environments_folder() -> Path:

@@ -114,13 +114,30 @@ def raster_band(asset: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def band_names(asset: dict[str, Any]) -> list[tuple[str, str]]:
-    """(name, common name) of the asset's bands, from `eo:bands` or STAC 1.1 `bands`; "" where absent."""
-    bands = asset.get("eo:bands") or asset.get("bands") or [asset if "eo:common_name" in asset else {}]
-    return [
-        (str(band.get("name", "")), str(band.get("common_name") or band.get("eo:common_name") or ""))
-        for band in bands
-    ]
+@dataclass(frozen=True)
+class BandNames:
+    """What an asset says of one of its bands; "" and None where it is silent. `wavelength`: centre in nm."""
+
+    name: str = ""
+    common: str = ""
+    wavelength: float | None = None
+
+
+def bands(asset: dict[str, Any]) -> list[BandNames]:
+    """What an asset says of its bands, from `eo:bands` (STAC 1.0) or `bands` (1.1), where wavelengths are in
+    micrometres."""
+    told = asset.get("eo:bands") or asset.get("bands") or ([asset] if "eo:common_name" in asset else [])
+    result = []
+    for band in told:
+        wavelength = band.get("center_wavelength", band.get("eo:center_wavelength"))
+        result.append(
+            BandNames(
+                str(band.get("name") or ""),
+                str(band.get("common_name") or band.get("eo:common_name") or "").lower(),
+                None if wavelength is None else 1000.0 * float(wavelength),
+            )
+        )
+    return result
 
 
 def processing_baseline(item: dict[str, Any]) -> str:

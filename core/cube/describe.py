@@ -10,10 +10,19 @@ import numpy as np
 import xarray as xr
 
 from ..errors import InputError, StorageError
-from ..grid import Grid, short_crs
 from ..progress import Progress
 from .encoding import Encoding, Variable
-from .layers import GDAL_TYPES, RGB_NAME, fresh_layers, has_rgb, layers_folder
+from .layers import (
+    GDAL_TYPES,
+    RGB_NAME,
+    Storage,
+    classes_of,
+    fresh_layers,
+    has_rgb,
+    layer_files,
+    layers_folder,
+)
+from .read import CUBE_DIMS, LETTERS, STANDARD_NAMES, cube_path, find_axes, grid_of, normalised, open_stored
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +44,8 @@ class LayerInfo:
 
 @dataclass(frozen=True)
 class DescribeParameters:
-    """`cube`: path of a NetCDF cube. `variables`: names to show; empty for all."""
+    """`cube`: path of a cube: .nc, a Zarr folder, or the `.zgroup` / `zarr.json` in it. `variables`: names to
+    show; empty for all."""
 
     cube: str
     variables: tuple[str, ...] = ()
@@ -43,8 +53,11 @@ class DescribeParameters:
 
 @dataclass(frozen=True)
 class DescribeResult:
+    """`path`: the cube's file or folder, absolute."""
+
     title: str
     layers: tuple[LayerInfo, ...]
+    path: str = ""
 
 
 def best_date(clear_share: list[float], sun_elevation: list[float]) -> int:
@@ -69,10 +82,7 @@ def describe_layers(cube: Path, variables: list[Variable], dates: list[str], bes
     layers = []
     for variable in variables:
         attributes = variable.attributes
-        names = {}
-        if "flag_values" in attributes:
-            values = np.atleast_1d(attributes["flag_values"]).tolist()
-            names = {str(v): n for v, n in zip(values, attributes["flag_meanings"].split(), strict=True)}
+        names = {str(value): name for value, name in classes_of(attributes).items()}
         reflectance = "reflectance" in str(attributes.get("standard_name", ""))
         layers.append(
             LayerInfo(
@@ -94,28 +104,28 @@ def describe_layers(cube: Path, variables: list[Variable], dates: list[str], bes
 
 
 def describe_cube(parameters: DescribeParameters, progress: Progress) -> DescribeResult:
-    """Open a cube and say what it holds; its layers are written again when they are missing or older than it.
+    """Open a cube and say what it holds; its layers are written again when they are not what they should be.
 
     Raises `InputError` when the path is no cube or a variable is not in it, `StorageError` when it
     cannot be read.
     """
-    path = Path(parameters.cube).absolute()
-    if not path.is_file():
-        raise InputError(f"CUBE does not exist: {path}.")
-    try:
-        with xr.open_dataset(path, engine="h5netcdf", mask_and_scale=False, decode_coords=False) as cube:
-            grid, dates, variables, best = _read(cube, path)
-    except OSError as error:
-        raise StorageError(f"{path} is not a readable NetCDF-4 file ({_one_line(error)}).") from error
-    except ValueError as error:
-        raise InputError(f"{path} cannot be understood as a cube ({_one_line(error)}).") from error
+    path = cube_path(Path(parameters.cube))
+    with open_stored(path) as stored:
+        cube = normalised(stored, path.name)
+        variables = _shown(stored, find_axes(stored, path.name), path.name)
+        storage = _storage(stored, path)
+        # Coordinates count, not copies of them in attributes: whoever cut or thinned the cube has changed them
+        # alone.
+        grid = grid_of(cube, path.name)
+        dates = [str(date) for date in cube.time.values.astype("datetime64[D]")]
+        best = best_date(*_brightness(cube))
     names = [variable.name for variable in variables]
     unknown = [name for name in parameters.variables if name not in names]
     if unknown:
         raise InputError(f"The cube has no variable {', '.join(unknown)}.", f"It has: {', '.join(names)}.")
-    if not _fresh(path, names):
+    if not _fresh(path, layer_files(path, grid, dates, variables, best, storage)):
         try:
-            with fresh_layers(path, grid, dates, variables, best, progress) as layers:
+            with fresh_layers(path, grid, dates, variables, best, progress, storage) as layers:
                 layers.swap()
         except OSError as error:
             raise StorageError(
@@ -123,71 +133,77 @@ def describe_cube(parameters: DescribeParameters, progress: Progress) -> Describ
                 "Copy the cube to a folder that you can write.",
             ) from error
     wanted = [v for v in variables if not parameters.variables or v.name in parameters.variables]
-    return DescribeResult(title_of(path, dates), tuple(describe_layers(path, wanted, dates, best)))
+    return DescribeResult(title_of(path, dates), tuple(describe_layers(path, wanted, dates, best)), str(path))
 
 
-def _fresh(path: Path, names: list[str]) -> bool:
-    files = [layers_folder(path) / f"{name}.vrt" for name in names]
-    changed = path.stat().st_mtime
-    return all(file.is_file() and file.stat().st_mtime >= changed for file in files)
+def _fresh(path: Path, files: dict[str, str]) -> bool:
+    """Whether the layers folder holds these files; others in it do no harm."""
+    try:
+        return all((layers_folder(path) / n).read_text(encoding="utf-8") == t for n, t in files.items())
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
-
-
-def _read(cube: xr.Dataset, path: Path) -> tuple[Grid, list[str], list[Variable], int]:
-    """Grid, dates, variables and the date to show. Coordinates count, not copies of them in attributes: a
-    program that cut or thinned the cube has changed the coordinates alone."""
-    if (
-        not {"time", "y", "x"} <= set(cube.coords)
-        or "crs_wkt" not in cube.get("spatial_ref", xr.DataArray()).attrs
-    ):
-        raise InputError(
-            f"{path.name} is not a minicube: it needs the coordinates time, y, x and a spatial_ref with crs_wkt."
-        )
-    if not np.issubdtype(cube.time.dtype, np.datetime64):
-        raise InputError(f"The times of {path.name} are not dates of the standard calendar.")
-    left, width, columns = _edges(cube.x.values, "x", path)
-    bottom, height, rows = _edges(cube.y.values, "y", path)
-    grid = Grid(
-        short_crs(cube.spatial_ref.attrs["crs_wkt"]),
-        left,
-        bottom + rows * height,
-        width,
-        height,
-        columns,
-        rows,
-    )
-    dates = [str(date) for date in cube.time.values.astype("datetime64[D]")]
+def _shown(stored: xr.Dataset, axes: dict[str, str], name: str) -> list[Variable]:
+    """The variables that GDAL shows as one raster per date: over time, y and x in this order."""
     variables = []
-    for name, variable in cube.data_vars.items():
-        if variable.dims != ("time", "y", "x"):
+    for key, variable in stored.data_vars.items():
+        if set(variable.dims) != set(axes.values()):
             continue
-        if str(variable.dtype) not in GDAL_TYPES:
-            log.warning("%s of %s is not shown: QGIS cannot show %s.", name, path.name, variable.dtype)
+        stored_as = variable.encoding
+        dtype = np.dtype(stored_as.get("dtype", variable.dtype)).name
+        if dtype not in GDAL_TYPES or variable.dims != tuple(axes[axis] for axis in CUBE_DIMS):
+            reason = (
+                dtype if dtype not in GDAL_TYPES else f"dimensions in the order {', '.join(variable.dims)}"
+            )
+            log.warning("%s of %s is not shown: QGIS cannot show %s.", key, name, reason)
             continue
-        fill, scale = variable.attrs.get("_FillValue"), variable.attrs.get("scale_factor")
+        fill = stored_as.get("_FillValue", stored_as.get("missing_value"))
+        scale, offset = stored_as.get("scale_factor"), stored_as.get("add_offset")
         encoding = Encoding(
-            str(variable.dtype),
-            None if scale is None else float(str(np.float32(scale))),
+            dtype,
+            None if scale is None and offset is None else _short(1.0 if scale is None else scale),
             None if fill is None else np.ravel(fill)[0].item(),
+            0.0 if offset is None else _short(offset),
         )
-        variables.append(Variable(str(name), encoding, dict(variable.attrs)))
+        # Of dates the units are part of how they are stored.
+        units = {"units": stored_as["units"]} if "units" in stored_as else {}
+        variables.append(Variable(str(key), encoding, {**units, **variable.attrs}))
     if not variables:
-        raise InputError(f"{path.name} has no variable over time, y and x.")
-    return grid, dates, variables, best_date(*_brightness(cube))
+        raise InputError(f"{name} has no variable over time, y and x that QGIS can show.")
+    return variables
 
 
-def _edges(centres: np.ndarray, name: str, path: Path) -> tuple[float, float, int]:
-    """(lowest edge, pixel size, number of pixels) of evenly spaced pixel centres, in CRS units."""
-    steps = np.diff(centres)
-    size = abs(float(steps.mean())) if steps.size else float("nan")
-    if not steps.size or not size or np.abs(np.abs(steps) - size).max() > 1e-3 * size:
-        raise InputError(
-            f"The {name} of {path.name} are not the centres of two or more evenly spaced pixels."
-        )
-    return float(centres.min()) - size / 2, size, centres.size
+def _short(number: float) -> float:
+    """A float32 as the decimal that was meant (0.0001); any other number as it is."""
+    number = np.ravel(number)[0].item()
+    return float(str(np.float32(number))) if float(np.float32(number)) == number else float(number)
+
+
+def _storage(stored: xr.Dataset, path: Path) -> Storage:
+    """How GDAL is to read a cube. Its netCDF driver turns rows that run north to make a map of them, and does so
+    wrongly where it does not recognise y (all versions), or where there is a GeoTransform (3.12); then HDF5's
+    driver reads the file, which leaves rows as they are."""
+    axes = find_axes(stored, path.name)
+    if stored[axes["x"]].size > 1 and stored[axes["x"]].values[0] > stored[axes["x"]].values[-1]:
+        raise InputError(f"The x of {path.name} run from east to west, which QGIS cannot show.")
+    y = stored[axes["y"]].values
+    south_up = bool(y[0] < y[-1])
+    if path.is_dir():
+        return Storage("ZARR", south_up)
+    plain = all(_gdal_knows(stored, axes[axis], axis) for axis in ("y", "x"))
+    if plain and not any("GeoTransform" in v.attrs for v in stored.variables.values()):
+        return Storage("NETCDF")
+    return Storage("HDF5", south_up)
+
+
+def _gdal_knows(stored: xr.Dataset, name: str, axis: str) -> bool:
+    attributes = stored[name].attrs
+    return (
+        name in ("lat", "latitude", "lon", "longitude")
+        or attributes.get("standard_name") in STANDARD_NAMES[axis]
+        or attributes.get("axis") == LETTERS[axis]
+    )
 
 
 def _brightness(cube: xr.Dataset) -> tuple[list[float], list[float]]:

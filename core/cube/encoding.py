@@ -10,28 +10,41 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from pyproj import CRS
+
+from ..grid import gdal_wkt
+
+GRID_MAPPING = "spatial_ref"
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """value = stored * `scale`; `fill` is the stored number of a missing value, None for classes."""
+    """value = stored * `scale` + `offset`; `fill` is the stored number of a missing value, None for classes.
+
+    Without a scale the values are stored as they are: classes, days since 1970-01-01, floats. An offset is
+    met in cubes of others only.
+    """
 
     dtype: str
     scale: float | None = None
     fill: float | None = None
+    offset: float = 0.0
 
     def attributes(self) -> dict[str, Any]:
         """CF attributes; the scale as float32, so that every xarray version decodes to float32."""
-        return {} if self.scale is None else {"scale_factor": np.float32(self.scale)}
+        named = {"scale_factor": self.scale, "add_offset": self.offset or None}
+        return {name: np.float32(value) for name, value in named.items() if value is not None}
 
     def pack(self, values: np.ndarray) -> tuple[np.ndarray, int]:
         """The stored numbers of `values` (any shape; NaN = missing), and how many were clipped to fit."""
         if self.scale is None:
+            if values.dtype.kind == "f" and self.fill is not None:
+                values = np.where(np.isnan(values), self.fill, values)
             return values.astype(self.dtype), 0
         limits = np.iinfo(self.dtype)
         low = limits.min + 1 if self.fill == limits.min else limits.min
         high = limits.max - 1 if self.fill == limits.max else limits.max
-        steps = np.rint(values / self.scale)
+        steps = np.rint((values - self.offset) / self.scale)
         missing = np.isnan(steps)
         clipped = int(np.count_nonzero((steps < low) | (steps > high)))
         steps = np.where(missing, self.fill, np.clip(steps, low, high))
@@ -41,7 +54,7 @@ class Encoding:
         """The values of stored numbers, float32 with NaN; classes unchanged."""
         if self.scale is None:
             return stored
-        return np.where(stored == self.fill, np.nan, stored * self.scale).astype(np.float32)
+        return np.where(stored == self.fill, np.nan, stored * self.scale + self.offset).astype(np.float32)
 
 
 REFLECTANCE = Encoding("int16", 1e-4, -32768)
@@ -64,3 +77,12 @@ def flags(classes: dict[int, str]) -> dict[str, Any]:
         "flag_values": np.array(list(classes), dtype="uint8"),
         "flag_meanings": " ".join(classes.values()),
     }
+
+
+def grid_mapping(crs: str) -> dict[str, Any]:
+    """CF attributes of the variable that says which CRS the cube has; `spatial_ref` is GDAL's own.
+
+    No GeoTransform, though GDAL reads one: the coordinates say it, and GDAL 3.12 turns a NetCDF upside down
+    that has both.
+    """
+    return {**CRS.from_user_input(crs).to_cf(), "spatial_ref": gdal_wkt(crs)}

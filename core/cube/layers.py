@@ -1,6 +1,8 @@
 """Virtual rasters beside a cube: one VRT per variable, one band per date, named by the ISO date.
 
-They are what QGIS shows: paths are relative, so that cube and layers move together.
+They are what QGIS shows. Paths to a NetCDF are relative, so that cube and layers move together. Those to a Zarr
+are absolute: GDAL before 3.8 needs an index per date, in a name in which no GDAL resolves a relative path. Whoever
+describes a cube writes its layers again when they are not what they should be, so after a move too.
 """
 
 from __future__ import annotations
@@ -12,16 +14,18 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import InputError
 from ..grid import Grid, gdal_wkt
 from ..progress import Progress
 from .encoding import Variable
+from .part import is_zarr_name
 
 GDAL_TYPES = {
-    "int8": "Int8",
+    "int8": "Int16",  # Int8 came with GDAL 3.7
     "uint8": "Byte",
     "int16": "Int16",
     "uint16": "UInt16",
@@ -32,8 +36,16 @@ GDAL_TYPES = {
 }
 
 
+class Storage(NamedTuple):
+    """How GDAL gets at the rows of a cube: `driver` NETCDF, HDF5 or ZARR; `south_up`: the first row it gives
+    is the southernmost."""
+
+    driver: str
+    south_up: bool = False
+
+
 def layers_folder(cube: Path) -> Path:
-    """`NAME.layers` beside `NAME.nc`."""
+    """`NAME.layers` beside `NAME.nc` or `NAME.zarr`."""
     return cube.with_name(cube.stem + ".layers")
 
 
@@ -76,22 +88,20 @@ class FreshLayers:
 
 @contextmanager
 def fresh_layers(
-    cube: Path, grid: Grid, dates: list[str], variables: list[Variable], best: int, progress: Progress
+    cube: Path,
+    grid: Grid,
+    dates: list[str],
+    variables: list[Variable],
+    best: int,
+    progress: Progress,
+    storage: Storage | None = None,
 ) -> Iterator[FreshLayers]:
-    """Write one VRT per variable beside the cube; the caller swaps them in, an error swaps them back.
-
-    `dates`: ISO dates of the bands. Where the cube has red, green and blue, one more shows them together
-    for date number `best` (from 1).
-    """
+    """Write the files of `layer_files` beside the cube; the caller swaps them in, an error swaps them back."""
+    files = layer_files(cube, grid, dates, variables, best, storage)
     layers = FreshLayers(cube, progress)
     try:
-        for variable in variables:
-            bands = [(variable, number, date) for number, date in enumerate(dates, start=1)]
-            (layers.folder / f"{variable.name}.vrt").write_text(vrt(cube.name, grid, bands), encoding="utf-8")
-        if has_rgb(variables):
-            by_name = {variable.name: variable for variable in variables}
-            bands = [(by_name[name], best, f"{name} {dates[best - 1]}") for name in RGB]
-            (layers.folder / f"{RGB_NAME}.vrt").write_text(vrt(cube.name, grid, bands), encoding="utf-8")
+        for name, text in files.items():
+            (layers.folder / name).write_text(text, encoding="utf-8")
         yield layers
     except BaseException:
         layers.undo()
@@ -100,22 +110,57 @@ def fresh_layers(
         layers.close()
 
 
-def vrt(cube_name: str, grid: Grid, bands: list[tuple[Variable, int, str]]) -> str:
+def layer_files(
+    cube: Path,
+    grid: Grid,
+    dates: list[str],
+    variables: list[Variable],
+    best: int,
+    storage: Storage | None = None,
+) -> dict[str, str]:
+    """The files of a cube's layers folder, name to text: one VRT per variable.
+
+    `dates`: ISO dates of the bands. Where the cube has red, green and blue, one more shows them together
+    for date number `best` (from 1). `storage`: None for a cube that this package wrote. Raises `InputError` when
+    GDAL has no name for the cube.
+    """
+    storage = storage or Storage("ZARR" if is_zarr_name(cube) else "NETCDF")
+    if '"' in (str(cube.absolute()) if storage.driver == "ZARR" else cube.name):
+        raise InputError(
+            f"The path of the cube has a quotation mark: {cube}.", "GDAL cannot open it; rename it."
+        )
+    rasters = {v.name: [(v, number, date) for number, date in enumerate(dates, start=1)] for v in variables}
+    if has_rgb(variables):
+        by_name = {variable.name: variable for variable in variables}
+        rasters[RGB_NAME] = [(by_name[name], best, f"{name} {dates[best - 1]}") for name in RGB]
+    return {f"{name}.vrt": _vrt(cube, grid, bands, storage) for name, bands in rasters.items()}
+
+
+def _vrt(cube: Path, grid: Grid, bands: list[tuple[Variable, int, str]], storage: Storage) -> str:
     """A VRT document in the layers folder of a cube; a band is (variable, number of its date, name)."""
     height, width = grid.shape
     root = ET.Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
     srs = ET.SubElement(root, "SRS", dataAxisToSRSAxisMapping="1,2")
     srs.text = gdal_wkt(grid.crs)
-    west, _, _, north = grid.bounds
-    terms = (west, grid.resolution_x, 0.0, north, 0.0, -grid.resolution_y)
+    west, south, _, north = grid.bounds
+    first, step = (south, grid.resolution_y) if storage.south_up else (north, -grid.resolution_y)
+    terms = (west, grid.resolution_x, 0.0, first, 0.0, step)
     ET.SubElement(root, "GeoTransform").text = ", ".join(repr(float(term)) for term in terms)
     for place, (variable, number, name) in enumerate(bands, start=1):
-        _band(root, f'NETCDF:"../{cube_name}":{variable.name}', place, number, name, variable)
+        source = _source(cube, variable.name, number, storage.driver)
+        _band(root, source, place, name, variable)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode")
 
 
-def _band(root: ET.Element, source: str, place: int, number: int, name: str, variable: Variable) -> None:
+def _source(cube: Path, name: str, number: int, driver: str) -> tuple[str, bool, int]:
+    """(GDAL's name, whether it is relative to the VRT, number of the band in it) of one date of a variable."""
+    if driver == "ZARR":
+        return f'ZARR:"{cube.absolute().as_posix()}":/{name}:{number - 1}', False, 1
+    return f'{driver}:"../{cube.name}":{"//" if driver == "HDF5" else ""}{name}', True, number
+
+
+def _band(root: ET.Element, source: tuple[str, bool, int], place: int, name: str, variable: Variable) -> None:
     encoding = variable.encoding
     band = ET.SubElement(root, "VRTRasterBand", dataType=GDAL_TYPES[encoding.dtype], band=str(place))
     ET.SubElement(band, "Description").text = name
@@ -123,26 +168,32 @@ def _band(root: ET.Element, source: str, place: int, number: int, name: str, var
         ET.SubElement(band, "NoDataValue").text = repr(encoding.fill)
     if encoding.scale is not None:
         ET.SubElement(band, "Scale").text = repr(float(encoding.scale))
-        ET.SubElement(band, "Offset").text = "0"
+        ET.SubElement(band, "Offset").text = repr(encoding.offset) if encoding.offset else "0"
     units = variable.attributes.get("units")
     if units and units != "1":
         ET.SubElement(band, "UnitType").text = str(units)
     _categories(band, variable.attributes)
     simple = ET.SubElement(band, "SimpleSource")
-    ET.SubElement(simple, "SourceFilename", relativeToVRT="1").text = source
+    filename, relative, number = source
+    ET.SubElement(simple, "SourceFilename", relativeToVRT=str(int(relative))).text = filename
     ET.SubElement(simple, "SourceBand").text = str(number)
 
 
+def classes_of(attributes: dict[str, Any]) -> dict[int, str]:
+    """Value to name of a variable of classes; empty when it is none, or when values and names do not match."""
+    if "flag_values" not in attributes or "flag_meanings" not in attributes:
+        return {}
+    values = np.atleast_1d(attributes["flag_values"]).tolist()
+    names = str(attributes["flag_meanings"]).split()
+    if len(values) != len(names) or not all(float(value).is_integer() for value in values):
+        return {}
+    return {int(value): name for value, name in zip(values, names, strict=True)}
+
+
 def _categories(band: ET.Element, attributes: dict[str, Any]) -> None:
-    if "flag_values" not in attributes:
+    names = classes_of(attributes)
+    if not names or min(names) < 0 or max(names) > 255:
         return
-    names = dict(
-        zip(
-            np.atleast_1d(attributes["flag_values"]).tolist(),
-            attributes["flag_meanings"].split(),
-            strict=True,
-        )
-    )
     categories = ET.SubElement(band, "CategoryNames")
     for value in range(max(names) + 1):
         ET.SubElement(categories, "Category").text = names.get(value, "")

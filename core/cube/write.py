@@ -1,90 +1,59 @@
-"""Writes a cube as NetCDF-4, block of dates by block, whole or not at all.
+"""Writes a cube, block of dates by block, as NetCDF-4 or Zarr.
 
-CF-1.11: dimensions time, y (descending), x; coordinates are pixel centres; deflate and shuffle only, so
-that every GDAL reads it. A chunk is `CHUNK` = 32 dates of 64 x 64 pixels: a map of 128 x 128 pixels touches
-4 chunks, a pixel's series of a year at 5 days 3; both stay a few milliseconds.
+CF-1.11: dimensions time, y (descending), x; coordinates are pixel centres. A chunk is `CHUNK` = 32 dates of
+64 x 64 pixels: a map of 128 x 128 pixels touches 4 chunks, a pixel's series of a year at 5 days 3; both stay a
+few milliseconds.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import os
-import tempfile
 from collections.abc import Iterable
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import h5netcdf
-import h5py
 import numpy as np
-from pyproj import CRS
 
-from ..errors import StorageError
-from ..grid import Grid, gdal_wkt, unit_of
-from ..progress import Progress
-from .encoding import Variable
+from ..grid import Grid, unit_of
+from .encoding import GRID_MAPPING, Variable, grid_mapping
+from .netcdf import NetcdfStore
 
 CHUNK = (32, 64, 64)  # time, y, x
-DEFLATE = 4
 EPOCH = dt.date(1970, 1, 1)
-GRID_MAPPING = "spatial_ref"
 
 
-@contextmanager
-def part_file(target: Path, progress: Progress):
-    """A temporary path beside `target`, for the caller to rename; it never stays behind.
+def open_cube(
+    path: str | os.PathLike,
+    grid: Grid,
+    days: list[dt.date],
+    variables: Iterable[Variable],
+    attributes: dict[str, Any],
+) -> CubeWriter:
+    """Begin a cube in the temporary file (NetCDF) or empty folder (Zarr) that `part_output` made.
 
-    Raises `StorageError` when the folder cannot be written, the disk is full, or `target` is held open.
+    `days`: its time axis. `attributes`: those of the whole; empty ones and None are left out.
     """
-    target = Path(target)
-    part = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        os.close(handle)
-        part = Path(name)
-        progress.scratch(part)
-        yield part
-    except OSError as error:
-        raise _storage_error(error, target) from error
-    finally:
-        if part is not None:
-            # Where it cannot be removed (Windows, somebody looks at it), the error that led here counts.
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
+    return CubeWriter(_store(Path(path)), grid, days, variables, attributes)
 
 
-def make_durable(part: Path) -> None:
-    """Write a finished temporary file through to the disk, with the permissions of any other file."""
-    with open(part, "rb+") as file:
-        os.fsync(file.fileno())
-    os.chmod(part, 0o666 & ~_umask())
+def _store(path: Path):
+    if not path.is_dir():
+        return NetcdfStore(path)
+    from .zarr2 import ZarrStore  # takes longer to import than everything else here
+
+    return ZarrStore(path)
 
 
-def _umask() -> int:
-    value = os.umask(0)
-    os.umask(value)
-    return value
+class CubeWriter:
+    """A cube in the making: `write` fills blocks of dates, variable by variable.
 
-
-def _storage_error(error: OSError, target: Path) -> StorageError:
-    if error.errno == errno.ENOSPC:
-        return StorageError(f"The disk is full: {target}.", "Free some space and run it again.")
-    if isinstance(error, PermissionError):
-        return StorageError(
-            f"{target} cannot be written.", "Choose another place, or close what holds it open."
-        )
-    return StorageError(f"{target} cannot be written ({error.strerror or error}).", "Choose another place.")
-
-
-class CubeFile:
-    """A NetCDF file in the making: `write` fills blocks of dates, variable by variable."""
+    `variables`: those over (time, y, x), by name. `clipped`: how many values of each did not fit.
+    """
 
     def __init__(
         self,
-        path: Path,
+        store: Any,
         grid: Grid,
         days: list[dt.date],
         variables: Iterable[Variable],
@@ -92,20 +61,26 @@ class CubeFile:
     ) -> None:
         self.variables = {variable.name: variable for variable in variables}
         self.clipped = dict.fromkeys(self.variables, 0)
-        self._file = h5netcdf.File(path, "w")
+        self._store = store
+        self._sizes = {"time": len(days), "y": grid.height, "x": grid.width}
         try:
             self._make(grid, days, attributes)
         except BaseException:
-            self._file.close()
+            self._store.close()
             raise
 
     def _make(self, grid: Grid, days: list[dt.date], attributes: dict[str, Any]) -> None:
-        self._file.dimensions = {"time": len(days), "y": grid.height, "x": grid.width}
-        _set(self._file, {"Conventions": "CF-1.11", **attributes})
+        self._store.dimensions(self._sizes)
+        self.describe(None, Conventions="CF-1.11", **attributes)
         self._coordinates(grid, days)
-        chunks = tuple(min(size, chunk) for size, chunk in zip((len(days), *grid.shape), CHUNK, strict=True))
+        chunks = tuple(min(size, chunk) for size, chunk in zip(self._sizes.values(), CHUNK, strict=True))
         for variable in self.variables.values():
-            self._create(variable, chunks)
+            encoding = variable.encoding
+            self._store.create(variable.name, ("time", "y", "x"), encoding.dtype, encoding.fill, chunks)
+            self.describe(
+                variable.name,
+                **{**variable.attributes, **encoding.attributes(), "grid_mapping": GRID_MAPPING},
+            )
 
     def _coordinates(self, grid: Grid, days: list[dt.date]) -> None:
         self.add(
@@ -128,62 +103,45 @@ class CubeFile:
                 units=unit_of(grid.crs)[0],
                 axis=name.upper(),
             )
-        wkt = CRS.from_user_input(grid.crs)
-        west, _, _, north = grid.bounds
-        self.add(
-            GRID_MAPPING,
-            (),
-            np.int32(0),
-            **wkt.to_cf(),
-            spatial_ref=gdal_wkt(grid.crs),
-            GeoTransform=f"{west!r} {grid.resolution_x!r} 0.0 {north!r} 0.0 {-grid.resolution_y!r}",
-        )
+        self.add(GRID_MAPPING, (), np.int32(0), **grid_mapping(grid.crs))
 
-    def _create(self, variable: Variable, chunks: tuple[int, ...]) -> None:
-        created = self._file.create_variable(
-            variable.name,
-            ("time", "y", "x"),
-            dtype=variable.encoding.dtype,
-            fillvalue=variable.encoding.fill,
-            chunks=chunks,
-            compression="gzip",
-            compression_opts=DEFLATE,
-            shuffle=True,
-        )
-        _set(created, {**variable.attributes, **variable.encoding.attributes(), "grid_mapping": GRID_MAPPING})
+    def add(self, name: str, dims: tuple[str, ...], values: Any, **attributes: Any) -> None:
+        """A small variable as a whole; strings (list of str) become text. Missing floats are NaN.
 
-    def add(self, name: str, dims: tuple[str, ...], values: np.ndarray, **attributes: Any) -> None:
-        """A small variable as a whole; strings (list of str) become text, None a missing number."""
-        if isinstance(values, list):
-            created = self._file.create_variable(name, dims, dtype=h5py.string_dtype())
-            for index, text in enumerate(values):
-                created[index] = text
-        else:
-            values = np.asarray(values)
-            fill = np.nan if values.dtype.kind == "f" and "axis" not in attributes else None
-            created = self._file.create_variable(name, dims, data=values, fillvalue=fill)
-        _set(created, attributes)
+        Dimensions that the cube does not have yet are added.
+        """
+        values = values if isinstance(values, list) else np.asarray(values)
+        new = {dim: size for dim, size in zip(dims, np.shape(values), strict=True) if dim not in self._sizes}
+        self._sizes |= new
+        self._store.dimensions(new)
+        number = not isinstance(values, list) and values.dtype.kind == "f"
+        self._store.add(name, dims, values, np.nan if number and "axis" not in attributes else None)
+        self.describe(name, **attributes)
+
+    def describe(self, name: str | None, /, **attributes: Any) -> None:
+        """Set attributes of a variable, of the cube where `name` is None; empty ones and None are left out."""
+        given = {
+            key: value
+            for key, value in attributes.items()
+            if isinstance(value, np.ndarray) or (value is not None and value != "")
+        }
+        if given:
+            self._store.describe(name, given)
 
     def write(self, name: str, start: int, values: np.ndarray) -> None:
         """Pack and write `values` (time, y, x) of a variable from date number `start` on."""
         stored, clipped = self.variables[name].encoding.pack(values)
         self.clipped[name] += clipped
-        self._file.variables[name][start : start + len(stored)] = stored
+        self._store.put(name, start, stored)
 
     def close(self) -> None:
         for name, count in self.clipped.items():
             if count:
-                self._file.variables[name].attrs["n_clipped"] = np.int64(count)
-        self._file.close()
+                self.describe(name, n_clipped=np.int64(count))
+        self._store.close()
 
-    def __enter__(self) -> CubeFile:
+    def __enter__(self) -> CubeWriter:
         return self
 
     def __exit__(self, *exc: Any) -> None:
-        self._file.close() if exc[0] else self.close()
-
-
-def _set(target: Any, attributes: dict[str, Any]) -> None:
-    for name, value in attributes.items():
-        if value is not None and value != "" if not isinstance(value, np.ndarray) else True:
-            target.attrs[name] = value
+        self._store.close() if exc[0] else self.close()

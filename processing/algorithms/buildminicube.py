@@ -6,11 +6,13 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessingOutputNumber,
+    QgsProcessingParameterAuthConfig,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterCrs,
     QgsProcessingParameterDateTime,
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
+    QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
@@ -18,6 +20,7 @@ from qgis.core import (
 
 from ..base import MinicuberAlgorithm
 from ..parameters import Parameters
+from ..presets import catalogs_file, preset_names
 from ..text import tr
 
 BANDS = [
@@ -38,6 +41,7 @@ BANDS = [
     "SCL",
 ]
 MASKS = ["none", "scl"]
+TIME_AXES = ["s2", "regular"]
 REAL = getattr(QgsProcessingParameterNumber, "Type", QgsProcessingParameterNumber).Double
 INTEGER = getattr(QgsProcessingParameterNumber, "Type", QgsProcessingParameterNumber).Integer
 DATE = getattr(QgsProcessingParameterDateTime, "Type", QgsProcessingParameterDateTime).Date
@@ -50,7 +54,7 @@ class BuildMinicube(MinicuberAlgorithm):
         self.add(QgsProcessingParameterExtent("EXTENT", "Extent", optional=True))
         self.add(QgsProcessingParameterDateTime("START", "First day", DATE, optional=True))
         self.add(QgsProcessingParameterDateTime("END", "Last day", DATE, optional=True))
-        self.add(QgsProcessingParameterString("CATALOG", "Catalog", optional=True))
+        self.add(self._catalog("CATALOG", "Catalog"))
         self.add(
             QgsProcessingParameterEnum(
                 "S2_BANDS",
@@ -75,16 +79,51 @@ class BuildMinicube(MinicuberAlgorithm):
                 "MAX_CLOUD", "Largest cloud cover of a scene (%)", REAL, 100.0, True, 0.0, 100.0
             )
         )
+        self.add(
+            QgsProcessingParameterNumber(
+                "MIN_CLEAR", "Smallest clear share of the extent (%)", REAL, 0.0, True, 0.0, 100.0
+            )
+        )
+        self.add(
+            QgsProcessingParameterEnum(
+                "TIME_AXIS", "Time axis", TIME_AXES, defaultValue="s2", optional=True, usesStaticStrings=True
+            )
+        )
+        self.add(
+            QgsProcessingParameterNumber("STEP_DAYS", "Days of a regular step", INTEGER, 5, True, 1),
+            advanced=True,
+        )
+        self.add(self._catalog("FALLBACK_CATALOG", "Catalog if the first fails"), advanced=True)
+        self.add(
+            QgsProcessingParameterAuthConfig("CATALOG_AUTH", "Credentials of the catalog", optional=True),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterString("RESAMPLING", "Resampling per band", optional=True), advanced=True
+        )
         self.add(QgsProcessingParameterCrs("CRS", "CRS of the cube", optional=True), advanced=True)
         self.add(QgsProcessingParameterNumber("WIDTH", "Width in pixels", INTEGER, 0, True, 0), advanced=True)
         self.add(
             QgsProcessingParameterNumber("HEIGHT", "Height in pixels", INTEGER, 0, True, 0), advanced=True
         )
+        self.add(
+            QgsProcessingParameterFile(
+                "RECIPE",
+                "Recipe",
+                optional=True,
+                fileFilter=tr("Recipes and cubes") + " (*.json *.nc .zgroup);;" + tr("All files") + " (*)",
+            ),
+            advanced=True,
+        )
         self.add(QgsProcessingParameterBoolean("DRY_RUN", "Only estimate", False, optional=True))
         self.add_load()
         self.add(
             QgsProcessingParameterFileDestination(
-                "OUTPUT", "Minicube", tr("NetCDF files") + " (*.nc)", optional=True, createByDefault=True
+                "OUTPUT",
+                "Minicube",
+                tr("NetCDF files") + " (*.nc);;" + tr("Zarr folders") + " (*.zarr)",
+                optional=True,
+                createByDefault=True,
             )
         )
         for name, text in (
@@ -95,28 +134,51 @@ class BuildMinicube(MinicuberAlgorithm):
         ):
             self.addOutput(QgsProcessingOutputNumber(name, tr(text)))
 
+    @staticmethod
+    def _catalog(name: str, description: str) -> QgsProcessingParameterString:
+        """A text with the presets to choose from, where QGIS can show them."""
+        parameter = QgsProcessingParameterString(name, description, optional=True)
+        parameter.setMetadata({"widget_wrapper": {"value_hints": ["", *preset_names()]}})
+        return parameter
+
     def read(self, parameters: Parameters) -> None:
-        extent, extent_crs = parameters.extent("EXTENT")
         self._dry_run = parameters.flag("DRY_RUN")
         self._load = parameters.flag("LOAD")
         self._output = "" if self._dry_run else parameters.output("OUTPUT")
+        self._recipe_file = parameters.file("RECIPE")
+        self._credentials = parameters.credentials("CATALOG_AUTH")
         self._recipe = {
-            "extent": extent,
-            "extent_crs": extent_crs,
             "crs": parameters.crs("CRS"),
             "resolution": parameters.number("RESOLUTION"),
             "width": parameters.integer("WIDTH"),
             "height": parameters.integer("HEIGHT"),
-            "start": parameters.day("START"),
-            "end": parameters.day("END"),
-            "catalog": parameters.path_or_url("CATALOG"),
+            "fallback_catalog": parameters.path_or_url("FALLBACK_CATALOG"),
             "s2_bands": parameters.choices("S2_BANDS"),
             "s2_mask": parameters.choice("S2_MASK"),
             "max_cloud": parameters.number("MAX_CLOUD"),
+            "min_clear": parameters.number("MIN_CLEAR"),
+            "time_axis": parameters.choice("TIME_AXIS"),
+            "step_days": parameters.integer("STEP_DAYS"),
+            "resampling": parameters.json_object("RESAMPLING"),
         }
+        # A recipe may name these; without one they must be given here.
+        if parameters.given("EXTENT") or not self._recipe_file:
+            self._recipe["extent"], self._recipe["extent_crs"] = parameters.extent("EXTENT")
+        for name in ("START", "END"):
+            if parameters.given(name) or not self._recipe_file:
+                self._recipe[name.lower()] = parameters.day(name)
+        if parameters.given("CATALOG") or not self._recipe_file:
+            self._recipe["catalog"] = parameters.path_or_url("CATALOG")
 
     def work(self, feedback) -> dict[str, Any]:
-        order = {"recipe": self._recipe, "output": self._output, "dry_run": self._dry_run}
+        order = {
+            "recipe": self._recipe,
+            "recipe_file": self._recipe_file,
+            "output": self._output,
+            "dry_run": self._dry_run,
+            "catalogs_file": catalogs_file(),
+            "credentials": self._credentials,
+        }
         result = self.run_core("buildminicube", order, feedback)
         if self._load and result["layers"]:
             self.load(result["title"], result["output"], result["layers"], feedback)

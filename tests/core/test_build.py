@@ -278,7 +278,7 @@ def test_cube_that_cannot_be_replaced_keeps_its_own_layers(demo_data, tmp_path, 
     def refuse(part, target):
         raise PermissionError(13, "used by another process", str(target))
 
-    monkeypatch.setattr("minicuber.core.build.os.replace", refuse)
+    monkeypatch.setattr("minicuber.core.cube.part.os.replace", refuse)
     with pytest.raises(StorageError, match="close what holds it open"):
         build(output, **demo_recipe(demo_data, s2_bands=["B08"]))
     assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == before

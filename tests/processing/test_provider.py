@@ -14,7 +14,8 @@ FROZEN = {
     "buildminicube": {
         "EXTENT": None, "CRS": None, "RESOLUTION": 10.0, "WIDTH": 0, "HEIGHT": 0, "START": None, "END": None,
         "CATALOG": None, "S2_BANDS": ["B02", "B03", "B04", "B08"], "S2_MASK": "none", "MAX_CLOUD": 100.0,
-        "DRY_RUN": False, "LOAD": True, "OUTPUT": None,
+        "MIN_CLEAR": 0.0, "TIME_AXIS": "s2", "STEP_DAYS": 5, "FALLBACK_CATALOG": None, "CATALOG_AUTH": None,
+        "RESAMPLING": None, "RECIPE": None, "DRY_RUN": False, "LOAD": True, "OUTPUT": None,
     },
     "loadminicube": {"CUBE": None, "VARIABLES": None},
 }  # fmt: skip
@@ -89,13 +90,17 @@ def test_help_lists_the_static_strings_of_the_enums(provider):
     bands = build.parameterDefinition("S2_BANDS")
     assert bands.options() == BANDS
     assert bands.usesStaticStrings()
-    for name, options in (("S2_BANDS", BANDS), ("S2_MASK", ["none", "scl"])):
+    for name, options in (
+        ("S2_BANDS", BANDS),
+        ("S2_MASK", ["none", "scl"]),
+        ("TIME_AXIS", ["s2", "regular"]),
+    ):
         for option in options:
             assert option in build.parameterDefinition(name).help()
 
 
 def test_bands_of_the_dialog_are_those_of_the_core(root):
     # The dialog cannot import the core's table, which needs numpy's newer half.
-    text = (root / "core/sources/sentinel2.py").read_text()
+    text = (root / "core/sources/sentinel2_bands.py").read_text()
     assert all(f'"{band}": Band(' in text for band in BANDS)
     assert text.count(": Band(") == len(BANDS)

@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from minicuber.core.catalogs.api import Query
+from minicuber.core.catalogs.registry import load_registry
 from minicuber.core.catalogs.search import search
 from minicuber.core.errors import InputError, SourceError
 from minicuber.core.progress import Progress
@@ -17,8 +19,9 @@ WORLD = (-180.0, -90.0, 180.0, 90.0)
 FIRST, LAST = dt.date(2023, 8, 10), dt.date(2023, 8, 15)
 
 
-def find(catalog, lonlat=WORLD, first=FIRST, last=LAST):
-    return search(str(catalog), lonlat, first, last, Progress())
+def find(catalog, lonlat=WORLD, first=FIRST, last=LAST, max_cloud=100.0):
+    query = Query(lonlat, first, last, max_cloud)
+    return search(str(catalog), query, load_registry(), Progress()).items
 
 
 def item(name="a", day="2023-08-12", box=(7.0, 46.0, 7.1, 46.1), href="a.tif"):
@@ -170,7 +173,7 @@ def test_catalog_that_is_overloaded_is_asked_again(tmp_path, serve):
 
 
 def test_nobody_there_is_said(tmp_path, monkeypatch):
-    from minicuber.core.catalogs import search as module
+    from minicuber.core.catalogs import http as module
 
     monkeypatch.setattr(module, "RETRIES", module.RETRIES.new(total=0))
     with pytest.raises(SourceError, match="no connection"):

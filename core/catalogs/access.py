@@ -1,0 +1,153 @@
+"""How a file of a catalog is reached: as which path and with which settings and signatures GDAL opens it.
+
+Secrets stay in here: they go to the server they belong to, in settings of the thread that reads.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import threading
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import requests
+
+from ..errors import InputError, SourceError
+from ..secrets import redacted
+from ..timeline import UTC, parse_instant
+from .entries import S3, Catalog
+from .http import Credentials, get_json, new_session, origin
+from .registry import Registry
+
+log = logging.getLogger(__name__)
+
+TOKEN_MARGIN = dt.timedelta(minutes=5)  # a token is not used for the last minutes of its life
+TOKEN_LIFE = dt.timedelta(minutes=45)  # of a token that does not say how long it lives
+
+
+@dataclass(frozen=True)
+class Address:
+    """`path`: what GDAL opens. `options`: GDAL's settings for it, which may hold keys."""
+
+    path: str = field(repr=False)
+    options: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+class Access:
+    """Resolves hrefs for one catalog. Thread-safe; tokens are asked for once per container and kept."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        catalog: Catalog | None = None,
+        url: str = "",
+        credentials: Credentials | None = None,
+    ) -> None:
+        """`catalog`: its entry, None for one that the registry does not know; `url`: its address, if it has one."""
+        self._registry, self._catalog, self._url = registry, catalog, url
+        self._credentials = credentials or Credentials()
+        self._tokens: dict[str, tuple[str, dt.datetime]] = {}
+        self._lock = threading.Lock()
+
+    def address(self, href: str, refused: Address | None = None) -> Address:
+        """The address of an href; `refused`: an earlier one whose signature the server did not accept.
+
+        Raises `SourceError` when a signature cannot be had.
+        """
+        for beginning, other in (self._catalog.replaced_hrefs if self._catalog else {}).items():
+            if href.startswith(beginning):
+                href = other + href[len(beginning) :]
+        scheme = urlsplit(href).scheme.lower()
+        if scheme == "s3":
+            return Address("/vsis3/" + href[5:], self._s3_options(href))
+        if scheme not in ("http", "https"):
+            if "://" in href:
+                raise SourceError(f"The file {redacted(href)} is in a kind of store that is not supported.")
+            return Address(href)
+        token_url = self._registry.token_url(href)
+        if token_url:
+            token = self._token(token_url, href, refused)
+            return Address(f"{href}{'&' if '?' in href else '?'}{token}")
+        return Address(href, self._http_options(href))
+
+    def signs(self, href: str) -> bool:
+        """Whether an href gets a signature that may expire."""
+        return self._registry.token_url(href) is not None
+
+    def check(self, hrefs: list[str]) -> None:
+        """Raises `InputError` before anything is read when files need keys that nobody has given."""
+        for href in hrefs:
+            s3 = self._registry.s3_for(href, self._catalog) if href.lower().startswith("s3://") else None
+            if s3 and s3.keys and not self._keys():
+                raise InputError(
+                    f"The files of {self._name(s3)} are in an object store that needs keys.",
+                    "Choose them in CATALOG_AUTH (access key as user name, secret key as password), or set "
+                    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment.",
+                )
+
+    def _name(self, s3: S3) -> str:
+        return self._catalog.title if self._catalog else s3.endpoint
+
+    def _keys(self) -> dict[str, str]:
+        """GDAL's settings with the user's keys, else with those of the environment."""
+        if self._credentials.username:
+            return {
+                "AWS_ACCESS_KEY_ID": self._credentials.username,
+                "AWS_SECRET_ACCESS_KEY": self._credentials.password,
+            }
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        found = {name: os.environ[name] for name in names if os.environ.get(name)}
+        return found if set(names[:2]) <= set(found) else {}
+
+    def _s3_options(self, href: str) -> dict[str, str]:
+        s3 = self._registry.s3_for(href, self._catalog)
+        options = {}
+        keys = self._keys()
+        if keys and (s3 is None or s3.keys or s3.requester_pays):
+            options |= keys
+        else:
+            options["AWS_NO_SIGN_REQUEST"] = "YES"
+        if s3 is None:
+            return options
+        if s3.endpoint:
+            parts = urlsplit(s3.endpoint)
+            options["AWS_S3_ENDPOINT"] = parts.netloc
+            options["AWS_HTTPS"] = "NO" if parts.scheme == "http" else "YES"
+            options["AWS_VIRTUAL_HOSTING"] = "TRUE" if s3.virtual_hosting else "FALSE"
+        if s3.region:
+            options["AWS_REGION"] = s3.region
+        if s3.requester_pays:
+            options["AWS_REQUEST_PAYER"] = "requester"
+        return options
+
+    def _http_options(self, href: str) -> dict[str, str]:
+        """Credentials go to the catalog's own server alone."""
+        given, catalog = self._credentials, self._catalog
+        keys_only = catalog is not None and catalog.s3 is not None and catalog.s3.keys
+        if not given.given or keys_only or origin(href) != origin(self._url):
+            return {}
+        if given.header:
+            return {"GDAL_HTTP_HEADERS": f"{given.header}: {given.value}"}
+        return {"GDAL_HTTP_USERPWD": f"{given.username}:{given.password}", "GDAL_HTTP_AUTH": "BASIC"}
+
+    def _token(self, url: str, href: str, refused: Address | None) -> str:
+        with self._lock:
+            token, until = self._tokens.get(url, ("", dt.datetime.min.replace(tzinfo=UTC)))
+            now = dt.datetime.now(UTC)
+            # Of several threads that were refused with one token, the first renews it for all.
+            if now > until or (refused is not None and refused.path.endswith(token)):
+                try:
+                    with new_session() as session:
+                        answer = get_json(session, url)
+                    token = str(answer["token"]).lstrip("?")
+                    expiry = answer.get("msft:expiry")
+                    until = (parse_instant(expiry) if expiry else now + TOKEN_LIFE) - TOKEN_MARGIN
+                except (SourceError, KeyError, TypeError, ValueError, requests.RequestException) as error:
+                    raise SourceError(
+                        f"The signature for files of {urlsplit(href).netloc} cannot be had from {redacted(url)} ({error}).",
+                        "Try again later.",
+                    ) from error
+                self._tokens[url] = (token, until)
+            return token

@@ -1,0 +1,118 @@
+"""JSON over HTTP: asks again where that may help, and turns every failure into one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from ..errors import SourceError
+
+TIMEOUT = (10, 60)  # seconds to connect, to answer
+RETRIES = Retry(
+    total=6,
+    connect=3,
+    read=2,  # an answer that does not come within the time-out
+    backoff_factor=0.5,
+    status_forcelist=(429, 500, 502, 503, 504),
+    allowed_methods=None,
+    respect_retry_after_header=True,
+)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a user authenticates with: a name and a password (of S3: the access key and the secret key), or one
+    header of HTTP. Never printed, never stored."""
+
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    header: str = field(default="", repr=False)
+    value: str = field(default="", repr=False)
+
+    @property
+    def given(self) -> bool:
+        return bool(self.username or self.header)
+
+
+def origin(url: str) -> tuple[str, str]:
+    """(scheme, host and port) of an address: what credentials are bound to."""
+    parts = urlsplit(url)
+    return parts.scheme.lower(), parts.netloc.lower()
+
+
+class _BoundAuth(requests.auth.AuthBase):
+    """Adds the credentials to requests to one origin and to no other, also when pages or redirects lead there."""
+
+    def __init__(self, credentials: Credentials, url: str) -> None:
+        self._credentials, self._origin = credentials, origin(url)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if origin(request.url) == self._origin:
+            if self._credentials.header:
+                request.headers[self._credentials.header] = self._credentials.value
+            else:
+                requests.auth.HTTPBasicAuth(self._credentials.username, self._credentials.password)(request)
+        return request
+
+
+def bound_auth(credentials: Credentials, url: str) -> requests.auth.AuthBase | None:
+    """Credentials for a session of requests, valid for the origin of `url` alone."""
+    return _BoundAuth(credentials, url) if credentials.given else None
+
+
+def new_session(auth: requests.auth.AuthBase | None = None) -> requests.Session:
+    """A session that asks again, with growing pauses, after 429, 5xx, time-outs and lost connections."""
+    session = requests.Session()
+    session.auth = auth
+    mount_retries(session)
+    return session
+
+
+def mount_retries(session: requests.Session) -> None:
+    """Let a session that somebody else made ask again as ours do."""
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(max_retries=RETRIES))
+
+
+def get_json(session: requests.Session, url: str) -> Any:
+    """The JSON at an address. Raises `SourceError` naming it and what went wrong."""
+    if not url.lower().startswith(("http://", "https://")):
+        raise SourceError(
+            f"A remote catalog links to {url}, which is not on the network.", "Do not use this catalog."
+        )
+    try:
+        answer = session.get(
+            url, timeout=TIMEOUT, headers={"Accept": "application/geo+json, application/json"}
+        )
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        hint = "Check the address and the network, or try again later."
+        if isinstance(error, requests.HTTPError) and error.response.status_code in (401, 403):
+            hint = "Choose the credentials in CATALOG_AUTH."
+        raise SourceError(f"The catalog at {url} does not answer ({reason(error)}).", hint) from error
+    try:
+        return answer.json()
+    except ValueError as error:
+        kind = answer.headers.get("Content-Type", "no content type").split(";")[0]
+        raise SourceError(
+            f"The catalog at {url} answers with {kind}, not with JSON.",
+            "Give the address of a STAC API or of a catalog's JSON file, not of a web page.",
+        ) from error
+
+
+def reason(error: Exception) -> str:
+    """Why a request failed, in a few words without addresses."""
+    if isinstance(error, requests.HTTPError):
+        return f"HTTP {error.response.status_code}"
+    if isinstance(error, requests.Timeout):
+        return "time-out"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not trusted"
+    if isinstance(error, requests.exceptions.RetryError):
+        return "it refused every one of several attempts"
+    return "no connection" if isinstance(error, requests.ConnectionError) else type(error).__name__

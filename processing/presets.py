@@ -1,0 +1,30 @@
+"""The names of the catalogs that the registry knows, for dialogs; and the user's own entries of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from qgis.core import QgsApplication
+
+REGISTRY = Path(__file__).resolve().parent.parent / "core" / "catalogs" / "registry.json"
+
+
+def catalogs_file() -> str:
+    """The path of `minicuber/catalogs.json` in the profile, "" when there is none."""
+    path = Path(QgsApplication.qgisSettingsDirPath()) / "minicuber" / "catalogs.json"
+    return str(path) if path.is_file() else ""
+
+
+def preset_names() -> list[str]:
+    """The ids of our presets, then of the user's; a file of the user's that is wrong is left to the core to refuse."""
+    names: list[str] = []
+    for path in (str(REGISTRY), catalogs_file()):
+        if not path:
+            continue
+        try:
+            entries = json.loads(Path(path).read_text(encoding="utf-8"))["catalogs"]
+            names += [str(entry["id"]) for entry in entries if str(entry["id"]) not in names]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return names

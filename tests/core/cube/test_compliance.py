@@ -1,0 +1,44 @@
+"""CF, checked by a program of others: IOOS's compliance checker."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from .conftest import VARIABLES
+
+# Nothing may be fetched: the table of standard names comes with the checker.
+OFFLINE = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+# It recommends an attribute that CF 1.12 brought, and knows no unsigned packing, which CF 1.11 (8.1) allows.
+KNOWN = ("units_metadata attribute", "is not of type byte, short, or int")
+
+
+def check(path: Path, report: Path) -> dict:
+    command = [sys.executable, "-W", "ignore", str(Path(sys.executable).with_name("cchecker.py"))]
+    options = ["--test=cf:1.11", "--format=json", f"--output={report}", str(path)]
+    ended = subprocess.run(
+        [*command, *options], capture_output=True, text=True, check=False, env={**os.environ, **OFFLINE}
+    )
+    assert report.exists(), ended.stdout + ended.stderr
+    return json.loads(report.read_text())["cf:1.11"]
+
+
+def messages(result: dict, priority: str) -> list[str]:
+    return [text for entry in result[f"{priority}_priorities"] for text in entry["msgs"]]
+
+
+def test_cube_of_all_kinds_of_variables_follows_cf(example, tmp_path):
+    result = check(example[".nc"], tmp_path / "report.json")
+    assert messages(result, "high") == []
+    assert [text for text in messages(result, "medium") if not any(known in text for known in KNOWN)] == []
+
+
+def test_checker_finds_what_is_wrong(tmp_path, make_example):
+    band = VARIABLES[0]
+    wrong = replace(band, attributes={**band.attributes, "standard_name": "greenness"})
+    result = check(make_example(tmp_path / "a.nc", [wrong]), tmp_path / "report.json")
+    assert any("greenness" in text for text in messages(result, "high"))
