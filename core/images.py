@@ -157,7 +157,8 @@ class Images:
                 block[band][number] = values[0]
             block["missing"][number] = missing[0]
             return
-        whole = np.all(list(valid.values()), axis=0)
+        # The classification says what a pixel is; whether it is there the other bands say.
+        whole = np.all([valid[band] for band in bands if band != "SCL"] or [valid["SCL"]], axis=0)
         choice = latest_clear(
             whole if mask is None else mask == 0, whole, np.any(list(valid.values()), axis=0)
         )

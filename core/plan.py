@@ -195,12 +195,10 @@ def _scenes(
             "Check extent, dates and catalog.",
         )
     scenes = without_duplicates(scenes, found.catalog.default_ids if found.catalog else ())
-    if not _needs_classes(recipe) and not any("SCL" in scene.files for scene in scenes):
-        if "SCL" in bands and "SCL" not in recipe.s2_bands:
-            log.warning(
-                "%s has no scene classification: the latest image counts, clear or not.", found.source
-            )
-            bands = tuple(band for band in bands if band != "SCL")
+    optional = not _needs_classes(recipe) and "SCL" not in recipe.s2_bands
+    if optional and "SCL" in bands and not any("SCL" in scene.files for scene in scenes):
+        log.warning("%s has no scene classification: the latest image counts, clear or not.", found.source)
+        bands = tuple(band for band in bands if band != "SCL")
     scenes = s2.with_bands(scenes, bands, found.source)
     clear = [s for s in scenes if s.cloud_cover is None or s.cloud_cover <= recipe.max_cloud]
     if not clear:
@@ -228,8 +226,9 @@ def _lattice(
 ) -> Lattice:
     """The lattice of the item with the largest overlap, in its CRS; anchor 0,0 in any other.
 
-    A collection's entry in the registry tells the anchor; of others the item's own pixels. Items in the cube's CRS come before others. Of the item's files the one whose pixels are nearest in size
-    to RESOLUTION tells the lattice; for RESOLUTION 0 the one with the finest.
+    A collection's entry in the registry tells the anchor; of others the item's own pixels. Items in the cube's
+    CRS come before others. Of the item's files the one whose pixels are nearest in size to RESOLUTION tells the
+    lattice; for RESOLUTION 0 the one with the finest.
     """
     own = [scene for scene in scenes if scene.crs is not None and same_crs(scene.crs, crs)]
     anchor = min(own or scenes, key=lambda scene: (-scene_overlap(scene, rough, crs), scene.id))

@@ -27,11 +27,11 @@ if up:
 if path.endswith(".nc"):
     cube.to_netcdf(path, engine="h5netcdf")
 else:
-    import numcodecs, zarr
+    import numcodecs
     if "3" in way:
         cube.to_zarr(path, zarr_format=3)
     else:
-        encoding = {name: {"compressor": numcodecs.Zlib(4)} for name in cube.variables if cube[name].ndim}
+        encoding = {name: {"compressors": numcodecs.Zlib(4)} for name in cube.variables if cube[name].ndim}
         cube.to_zarr(path, zarr_format=2, encoding=encoding)
 """  # noqa: E501
 
