@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from .cube.read import cube_path, open_stored
 from .earthnet_specs import is_specs, recipe_of_specs
 from .errors import InputError
 
@@ -41,10 +42,9 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 def _text_of(path: Path) -> tuple[str, Path | None]:
     """The JSON, and the folder that its paths are relative to (None in a cube: there they are absolute)."""
-    if path.suffix != ".json":
-        from .cube.read import cube_attributes
-
-        text = cube_attributes(path).get("recipe")
+    if path.suffix.lower() != ".json" or path.name == "zarr.json":
+        with open_stored(cube_path(path)) as cube:
+            text = cube.attrs.get("recipe")
         if not isinstance(text, str):
             raise InputError(f"The cube {path} holds no recipe.", "Choose one that Minicuber built.")
         return text, None

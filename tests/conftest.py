@@ -24,7 +24,8 @@ def _load(name: str, file: Path, folder: Path | None = None) -> None:
 
 _load("minicuber", ROOT / "__init__.py", ROOT)
 _load("helpers", ROOT / "tests" / "helpers.py")
-_load("scenery", ROOT / "tests" / "scenery.py")
+if importlib.util.find_spec("rasterio"):  # the tests inside QGIS have none
+    _load("scenery", ROOT / "tests" / "scenery.py")
 
 
 @pytest.fixture(scope="session")

@@ -12,19 +12,52 @@ import threading
 import time
 import urllib.request
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 REAL_CATALOGS = ("treesatai_abies_2020", "gfmap_be_2023_04", "e84_33tw_2023_120m", "eolearn_si_l1c_2015")
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A request as it came; `path` without its first slash, `headers` as they stand there."""
+
+    method: str
+    path: str
+    query: str
+    headers: Any
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64  # 16 threads connect at once
+
+    def handle_error(self, request, client_address) -> None:
+        """A client that hangs up is no news."""
+
+
 class FileServer:
-    """Serves a folder with byte ranges; `answers` overrides paths: status, or (content type, body)."""
+    """Serves a folder with byte ranges; `answers` overrides paths: status, or (content type, body).
+
+    `rule` comes first: a function of what was asked (all of which is kept in `asked`) that returns None to go on,
+    a status, or a dictionary: `status`, `headers`, `body` or `json`, `delay` (seconds before the answer), `cut`
+    (whether the connection is lost in the middle of the body).
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.answers, self.requests = folder, {}, Counter()
+        self.rule: Callable[[Asked], None | int | dict] = lambda asked: None
+        self.asked: list[Asked] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,10 +69,20 @@ class FileServer:
             def do_GET(self) -> None:
                 self.answer(body=True)
 
+            def do_POST(self) -> None:
+                self.answer(body=True)
+
             def answer(self, body: bool) -> None:
-                path = self.path.split("?")[0].lstrip("/")
+                path, _, query = self.path.partition("?")
+                path = path.lstrip("/")
                 server.requests[path] += 1
-                special = server.answers.get(path)
+                sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                asked = Asked(self.command, path, query, self.headers, sent)
+                server.asked.append(asked)
+                ruled = server.rule(asked)
+                if isinstance(ruled, dict):
+                    return self.special(body, **ruled)
+                special = server.answers.get(path) if ruled is None else ruled
                 file = server.folder / path
                 if isinstance(special, int) or (special is None and not file.is_file()):
                     return self.reply(special or 404, "text/plain", b"no", body)
@@ -54,12 +97,25 @@ class FileServer:
                 extra = {"Content-Range": f"bytes {start}-{end}/{len(data)}"}
                 return self.reply(206, "image/tiff", data[start : end + 1], body, extra)
 
+            def special(self, wanted, status=200, headers=None, body=b"", json=None, delay=0, cut=False) -> None:
+                time.sleep(delay)
+                kind = "text/plain" if json is None else "application/json"
+                data = body if json is None else dumps(json)
+                extra = {"Content-Type": kind, **(headers or {})}
+                if cut:
+                    extra["Content-Length"], data = str(len(data)), data[: len(data) // 2]
+                    self.close_connection = True
+                self.reply(status, None, data, wanted, extra)
+
             def reply(self, status, kind, data, body, extra=None) -> None:
+                extra = extra or {}
                 self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(data)))
-                self.send_header("Accept-Ranges", "bytes")
-                for name, value in (extra or {}).items():
+                usual = {
+                    "Content-Type": kind,
+                    "Content-Length": str(len(data)),
+                    "Accept-Ranges": "bytes",
+                }
+                for name, value in {**usual, **extra}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 if body:
@@ -68,14 +124,17 @@ class FileServer:
             def log_message(self, *args) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = Listener(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def dumps(content: Any) -> bytes:
+    return json.dumps(content).encode()
 
 
 @pytest.fixture

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 from osgeo import gdal
-from qgis.core import QgsProject, QgsRasterLayer
+from qgis.core import (
+    QgsApplication,
+    QgsAuthMethodConfig,
+    QgsProcessingException,
+    QgsProject,
+    QgsRasterLayer,
+)
 
 gdal.UseExceptions()
 
@@ -107,3 +117,124 @@ def test_temporary_output_and_loading(run, demo, feedback_class):
     assert names == ["s2_rgb", "s2_B02", "s2_B03", "s2_B04", "s2_B08", "s2_mask"]
     assert feedback.steps[-1] == 100
     assert feedback.steps == sorted(feedback.steps)
+
+
+def order(demo, **changes):
+    return {
+        "EXTENT": demo["EXTENT"], "START": "2021-06-01", "END": "2021-07-31", "CATALOG": demo["CATALOG"],
+        "S2_BANDS": ["B02", "SCL"], "LOAD": False, **changes,
+    }  # fmt: skip
+
+
+def test_zarr_cube_shows_the_same_layers_as_netcdf(run, demo, tmp_path):
+    for name in ("cube.nc", "cube.zarr"):
+        run("buildminicube", order(demo, OUTPUT=str(tmp_path / name), LOAD=True, END="2021-06-20"))
+        loaded = [layer for layer in QgsProject.instance().mapLayers().values()]
+        assert {layer.name() for layer in loaded} == {"s2_B02", "s2_SCL"} and all(la.isValid() for la in loaded)
+        QgsProject.instance().clear()
+        (tmp_path / "cube.layers").rename(tmp_path / f"{name}.layers")
+    for variable in ("s2_B02", "s2_SCL"):
+        # Each with its layers at their own place: the VRTs have relative paths.
+        values = []
+        for name in ("cube.nc", "cube.zarr"):
+            (tmp_path / f"{name}.layers").rename(tmp_path / "cube.layers")
+            layer = QgsRasterLayer(str(tmp_path / f"cube.layers/{variable}.vrt"), "x", "gdal")
+            assert layer.isValid() and layer.bandCount() == 4
+            block = layer.dataProvider().block(3, layer.extent(), layer.width(), layer.height())
+            values.append(bytes(block.data()))
+            del layer
+            (tmp_path / "cube.layers").rename(tmp_path / f"{name}.layers")
+        assert values[0] == values[1]
+
+
+def test_regular_axis_clear_dates_and_methods_reach_the_core(run, demo, tmp_path):
+    output = tmp_path / "cube.nc"
+    result = run(
+        "buildminicube",
+        order(
+            demo, OUTPUT=str(output), TIME_AXIS="regular", STEP_DAYS=10, MIN_CLEAR=30, S2_MASK="scl",
+            RESAMPLING='{"SCL": "mode"}', FALLBACK_CATALOG=demo["CATALOG"],
+        ),
+    )  # fmt: skip
+    assert result["N_DATES"] == 6
+    dataset = gdal.Open(f'NETCDF:"{output}":s2_image_date')
+    recipe = json.loads(dataset.GetMetadataItem("NC_GLOBAL#recipe"))
+    assert (recipe["time_axis"], recipe["step_days"], recipe["min_clear"]) == ("regular", 10, 30)
+    assert recipe["resampling"] == {"SCL": "mode"}
+    days, _ = pixels(f'NETCDF:"{output}":s2_image_date', 2)
+    last = 18779 + 19  # 2021-06-01 is day 18779; the second step ends 19 days later
+    assert set(np.unique(days)) <= {-1, *range(last - 9, last + 1)}
+
+
+def test_recipe_alone_is_enough_and_wins(run, demo, tmp_path):
+    first, second = tmp_path / "a.nc", tmp_path / "b.nc"
+    run("buildminicube", order(demo, OUTPUT=str(first), END="2021-06-20"))
+    result = run("buildminicube", {"RECIPE": str(first), "OUTPUT": str(second), "LOAD": False, "S2_BANDS": ["B8A"]})
+    assert result["N_DATES"] == 4
+    for band in range(1, 5):
+        np.testing.assert_array_equal(
+            pixels(f'NETCDF:"{first}":s2_B02', band)[0], pixels(f'NETCDF:"{second}":s2_B02', band)[0]
+        )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"RESAMPLING": "bilinear"}, "RESAMPLING is not JSON"),
+        ({"RESAMPLING": "[1]"}, "RESAMPLING is no JSON object"),
+        ({"RESAMPLING": '{"B02": 3}'}, "unknown method"),
+        ({"RECIPE": "no/such/recipe.json"}, "RECIPE does not exist"),
+        ({"CATALOG": "atlantis"}, "no catalog named 'atlantis'.*planetary-computer"),
+        ({"CATALOG": "earth-search/atlantis"}, "no collection atlantis"),
+        ({"CATALOG_AUTH": "abc1234"}, "abc1234 cannot be opened"),
+        ({"FALLBACK_CATALOG": "https://anna:geheim@example.org"}, "password, key or token"),
+    ],
+)
+def test_wrong_choice_is_one_sentence_before_any_download(run, demo, changes, words):
+    with pytest.raises(QgsProcessingException, match=words):
+        run("buildminicube", order(demo, DRY_RUN=True, **changes))
+
+
+def test_credentials_of_qgis_reach_the_catalog_and_nothing_else(run, demo, tmp_path, feedback_class):
+    """Basic authentication from QGIS's manager; the secret stands neither in the log nor in the cube."""
+    manager = QgsApplication.authManager()
+    assert manager.setMasterPassword("secret of the test", True)
+    config = QgsAuthMethodConfig("Basic")
+    config.setName("catalog")
+    config.setConfig("username", "anna")
+    config.setConfig("password", "geheim123")
+    stored = manager.storeAuthenticationConfig(config)
+    assert stored[0] if isinstance(stored, tuple) else stored
+    folder = Path(demo["CATALOG"]).parent
+    seen = set()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(folder))
+
+        def do_GET(self):
+            wanted = "Basic " + base64.b64encode(b"anna:geheim123").decode()
+            if self.headers.get("Authorization") != wanted:
+                self.send_error(401)
+            else:
+                seen.add(self.path.rsplit(".", 1)[-1])
+                super().do_GET()
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}/{Path(demo['CATALOG']).name}"
+    feedback = feedback_class()
+    try:
+        changes = {"CATALOG": address, "END": "2021-06-06", "OUTPUT": str(tmp_path / "cube.nc")}
+        with pytest.raises(QgsProcessingException, match="HTTP 401.*CATALOG_AUTH"):
+            run("buildminicube", order(demo, **changes))
+        run("buildminicube", order(demo, **changes, CATALOG_AUTH=config.id()), feedback)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert {"json", "tif"} <= seen
+    assert "geheim123" not in " ".join(feedback.words)
+    assert b"geheim123" not in (tmp_path / "cube.nc").read_bytes()
