@@ -188,7 +188,9 @@ def _read(source, file, grid, classes, choice, used):
     place = placement(source.transform, crs, grid)
     missing = 0 if classes else math.nan
     numbers = np.dtype(source.dtypes[0]).kind in "ui"
-    nodata = source.nodata if source.nodata is not None else file.nodata
+    nodata = source.nodata
+    if nodata is None and (numbers or file.raster.nodata is not None):
+        nodata = file.nodata  # a 0 of a file of floats is a value, unless somebody says otherwise
     # A mask inside the file, beside or in place of a number for missing.
     masked = MaskFlags.per_dataset in source.mask_flag_enums[0]
     out = np.full(grid.shape, missing, dtype=np.uint8 if classes else np.float32)

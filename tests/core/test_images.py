@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import rasterio
 import xarray as xr
 from minicuber.core.errors import InputError
 from minicuber.core.jobs import run_job
+from minicuber.core.loading import GDAL_OPTIONS
 from minicuber.core.progress import Progress
 from scenery import collection_file, scene
 
@@ -289,3 +292,59 @@ def test_offset_that_a_catalog_hides_is_reported_in_log_and_cube(build, tmp_path
     with xr.open_dataset(tmp_path / "cube.nc") as cube:
         assert ("s2_offset_check" in cube.attrs) is reported
     assert ("offset looks wrong" in caplog.text) is reported
+
+
+# --- what the peers did to their surroundings -----------------------------------------------------
+
+
+def test_environment_of_the_process_stays_as_it_was(build, image):
+    """The peers set AWS and GDAL variables for everybody."""
+    before = dict(os.environ)
+    build([image(1)])
+    assert dict(os.environ) == before
+    assert "GDAL_NUM_THREADS" not in {*GDAL_OPTIONS, *before}  # with vsicurl some versions return wrong pixels
+
+
+def test_cubes_of_one_process_do_not_grow_into_each_other(build, image, tmp_path):
+    """A mutable default argument kept the bands of the cube before."""
+    build([image(1)], s2_bands=["B08", "B02"], resampling={"B02": "cubic"})
+    build([image(1)], s2_bands=["B02"], output="second.nc")
+    with xr.open_dataset(tmp_path / "second.nc") as cube:
+        assert "s2_B08" not in cube and json.loads(cube.attrs["recipe"])["resampling"] == {}
+
+
+def test_every_cube_has_the_same_scale_whatever_its_values(build, image, tmp_path):
+    """The peers chose another scale for every cube."""
+    scales = set()
+    for number, dn in enumerate((200, 9000)):
+        build([image(1, B02=dn, name=f"x{number}")], output=f"{number}.nc")
+        with xr.open_dataset(tmp_path / f"{number}.nc", mask_and_scale=False) as cube:
+            assert cube.s2_B02.values[0, 0, 0] == dn
+            scales.add((float(cube.s2_B02.attrs["scale_factor"]), int(cube.s2_B02.attrs["_FillValue"])))
+    assert scales == {(float(np.float32(1e-4)), -32768)}
+
+
+def test_dn_0_is_masked_before_the_offset_and_negatives_stay(build, tmp_path):
+    """Afterwards it would be a reflectance of -0.1, or a dark pixel would be called missing."""
+    dn = np.tile([0, 400, 1000, 1500], (60, 15))
+    items = [
+        scene(tmp_path, "a", CRS, CORNER, "2021-06-01T10:30:00Z", size=60, values={"B02": dn},
+              properties={"s2:processing_baseline": "05.00"})
+    ]  # fmt: skip
+    build(items, s2_bands=["B02"])
+    with xr.open_dataset(tmp_path / "cube.nc", mask_and_scale=False) as cube:
+        assert cube.s2_B02.values[0, 0, :4].tolist() == [-32768, -600, 0, 500]
+
+
+def test_zero_reflectance_of_a_float_file_stays_zero(build, tmp_path):
+    """GDAL from 3.11 on turns a valid 0 into 1.4e-45 where the destination's nodata is 0."""
+    items = [scene(tmp_path, "a", CRS, CORNER, "2021-06-01T10:30:00Z", size=60)]
+    path = tmp_path / items[0]["assets"]["blue"]["href"]
+    with rasterio.open(path) as file:
+        profile = {**file.profile, "dtype": "float32", "nodata": None}
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(np.zeros((60, 60), np.float32), 1)
+    items[0]["assets"]["blue"]["raster:bands"] = [{"data_type": "float32"}]
+    build(items, s2_bands=["B02"], resolution=20)
+    with xr.open_dataset(tmp_path / "cube.nc", mask_and_scale=False) as cube:
+        assert (cube.s2_B02.values == 0).all()

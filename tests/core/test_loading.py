@@ -8,6 +8,8 @@ import subprocess
 import numpy as np
 import pytest
 import rasterio
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from minicuber.core.catalogs.items import Raster
 from minicuber.core.errors import SourceError
 from minicuber.core.grid import Grid
@@ -236,3 +238,59 @@ def test_warping_around_two_nodata_numbers_equals_warping_around_one(tmp_path, d
         Grid("EPSG:32631", 856_700.0, 5_209_600.0, 30.0, 30.0, 40, 40),
     ):
         np.testing.assert_allclose(read_band(twice, grid, False), read_band(file, grid, False), rtol=2e-5)
+
+
+@given(
+    st.floats(0, 10).map(lambda value: round(value, 2)),
+    st.floats(0, 10).map(lambda value: round(value, 2)),
+    st.sampled_from([2.5, 4.0, 5.0, 7.0, 10.0, 12.5, 20.0, 33.0, 60.0]),
+    st.sampled_from([None, "nearest", "bilinear", "average", "cubic"]),
+)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
+def test_parity_with_gdalwarp_on_any_lattice(dn, tmp_path, dx, dy, resolution, choice):
+    """Before packing: exact for nearest, to float rounding for all others; half-pixel ties excluded."""
+    count = int(min(700 / resolution, 90))
+    grid = Grid(UTM32, 400_200.0 + dx, 5_199_800.0 - dy, resolution, resolution, count, count)
+    file = write(tmp_path / "a.tif", dn)
+    place = placement(rasterio.Affine(10, 0, 400_000, 0, -10, 5_200_000), UTM32, grid)
+    method = "nearest" if place.copied else resampling_for(place, False, choice).name
+    if method == "nearest":
+        centres = [(dx + (np.arange(count) + 0.5) * resolution) / 10, (dy + (np.arange(count) + 0.5) * resolution) / 10]
+        assume(all(np.abs(each - np.round(each)).min() > 1e-6 for each in centres))
+    out = read_band(file, grid, False, choice)
+    expected = gdalwarp(tmp_path / "a.tif", grid, {"nearest": "near"}.get(method, method), tmp_path)
+    np.testing.assert_array_equal(np.isnan(out), np.isnan(expected))
+    if method == "nearest":
+        np.testing.assert_array_equal(out, expected)
+    else:
+        np.testing.assert_allclose(out, expected, rtol=3e-6, atol=1e-2 if method == "cubic" else 0)
+    for warped in tmp_path.glob("warped_*.tif"):
+        warped.unlink()
+
+
+def test_mask_inside_a_file_is_missing(tmp_path):
+    """Some catalogs mark what is missing by a mask and by no number."""
+    values = np.full((64, 64), 500, np.uint16)
+    profile = {
+        "driver": "GTiff", "height": 64, "width": 64, "count": 1, "dtype": "uint16", "crs": UTM32,
+        "transform": rasterio.Affine(10, 0, 400_000, 0, -10, 5_200_000),
+    }  # fmt: skip
+    mask = np.full((64, 64), 255, np.uint8)
+    mask[:, :32] = 0
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(tmp_path / "m.tif", "w", **profile) as file:
+        file.write(values, 1)
+        file.write_mask(mask)
+    file = BandFile(Raster(str(tmp_path / "m.tif"), UTM32, None, None, None), 1e-4, 0.0, 0.0)
+    same = read_band(file, Grid(UTM32, 400_000.0, 5_200_000.0, 10.0, 10.0, 64, 64), False)
+    assert np.isnan(same[:, :32]).all() and (same[:, 32:] == 500).all()
+    coarse = read_band(file, Grid(UTM32, 400_000.0, 5_200_000.0, 20.0, 20.0, 32, 32), False)
+    assert np.isnan(coarse[:, :16]).all() and (coarse[:, 16:] == 500).all()
+
+
+def test_file_that_lies_elsewhere_is_missing_not_an_error(tmp_path):
+    """Its item's box said otherwise; with a number for missing besides 0 the window below the grid is empty."""
+    file = write(tmp_path / "a.tif", np.full((64, 64), 5, np.int16), nodata=-999)
+    out = read_band(file, Grid(UTM32, 500_000.0, 5_200_000.0, 20.0, 20.0, 8, 8), False)
+    assert np.isnan(out).all()
