@@ -78,7 +78,7 @@ def build_minicube(parameters: BuildParameters, progress: Progress) -> BuildResu
     registry = load_registry(parameters.catalogs_file)
     credentials = Credentials(**parameters.credentials)
     plan = make_plan(recipe, registry, credentials, progress.part(0.0, 0.1))
-    size, download = estimate_mb(plan)
+    size, download = estimate_mb(plan, output is not None and is_zarr_name(output))
     height, width = plan.grid.shape
     log.info(
         "%d items on %d %s, %d x %d pixels of %g in %s; about %.1f MB on disk, %.1f MB to download.",
@@ -121,9 +121,9 @@ def checked_output(text: str) -> Path:
             f"OUTPUT does not end in .nc or .zarr: {path.name}.", "A cube is written as NetCDF or Zarr."
         )
     check_replaceable(path)
-    if '"' in path.name:
+    if '"' in path.name or ('"' in str(path.absolute()) and is_zarr_name(path)):
         raise InputError(
-            f"OUTPUT has a quotation mark in its name: {path.name}.", "GDAL cannot open it; rename it."
+            f"OUTPUT has a quotation mark in its path: {path}.", "GDAL cannot open it; choose another name."
         )
     if path.is_file():
         try:

@@ -13,13 +13,14 @@ from .sources.sentinel2_bands import BANDS
 
 # Bytes on disk per pixel of the source, of real scenes with deflate and shuffle.
 DEFLATED = {"reflectance": 1.3, "atmosphere": 0.2, "classes": 0.12}
+UNSHUFFLED = 1.5  # Zarr's deflate has no shuffle
 COG_BLOCK = 724  # pixels; what a read fetches: between the blocks of 512 and of 1024 that catalogs use
 COG_HEADER = 32768  # bytes
 COG_BYTES = 1.2  # per pixel, where the catalog does not tell the size of a file
 
 
-def estimate_mb(plan: Plan) -> tuple[float, float]:
-    """(on disk, to download) of a plan in 10^6 bytes, from metadata alone.
+def estimate_mb(plan: Plan, zarr: bool = False) -> tuple[float, float]:
+    """(on disk, to download) of a plan in 10^6 bytes, from metadata alone; `zarr`: written as Zarr.
 
     On disk: for each band the pixels of the source below the covered part of the grid (a coarser source that
     is repeated deflates to its own size), times `DEFLATED`. To download: for each remote file the blocks of
@@ -47,7 +48,7 @@ def estimate_mb(plan: Plan) -> tuple[float, float]:
         for file in scene.files.values()
         if file.raster.href.split(":")[0].lower() in ("http", "https", "s3")
     )
-    return disk / 1e6, download / 1e6
+    return disk * (UNSHUFFLED if zarr else 1.0) / 1e6, download / 1e6
 
 
 def _bytes_to_fetch(file: BandFile, grid: Grid) -> float:

@@ -174,11 +174,15 @@ def _regular_steps(recipe: Recipe, dates: list[ImageDate]) -> list[Step]:
 
 
 def _rough_bounds(recipe: Recipe, bounds: Bounds, crs: str) -> Bounds:
-    """Where the cube will lie, in `crs`, but for the last pixel: the lattice is not known yet."""
-    if not recipe.width:
-        return transform_bounds(bounds, recipe.extent_crs, crs)
+    """Where the cube will lie, in `crs`, but for the last pixel: the lattice is not known yet.
+
+    Raises `InputError` for what is no minicube, before a whole continent is searched.
+    """
     size = recipe.resolution or COARSEST
     lattice = Lattice(size, size)
+    if not recipe.width:
+        grid_over(bounds, recipe.extent_crs, crs, lattice)
+        return transform_bounds(bounds, recipe.extent_crs, crs)
     return grid_around(bounds, recipe.extent_crs, crs, lattice, recipe.width + 2, recipe.height + 2).bounds
 
 

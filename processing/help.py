@@ -139,7 +139,10 @@ HELP: dict[str, dict[str, str]] = {
             "date, named by the date; identifying a pixel shows its whole series. From QGIS 3.38 on the "
             "Temporal Controller steps through the dates.</p>"
         ),
-        "CUBE": "The cube, a NetCDF file that Minicuber wrote.",
+        "CUBE": (
+            "The cube: a NetCDF file, or the .zgroup or zarr.json in a Zarr folder (or the folder itself), written by "
+            "Minicuber, by earthnet-minicuber, or by others after the CF conventions."
+        ),
         "VARIABLES": "The variables to load, separated by commas, for example s2_B04,s2_B08. Empty: all.",
     },
 }

@@ -91,6 +91,7 @@ class CubeWriter:
             long_name="UTC date of the first acquisition",
             units="days since 1970-01-01",
             calendar="standard",
+            units_metadata="leap_seconds: none",
             axis="T",
         )
         for name, values in (("y", grid.y), ("x", grid.x)):

@@ -21,6 +21,7 @@ class ZarrStore:
     def __init__(self, path: Path) -> None:
         self._path = Path(path)
         self._sizes: dict[str, int] = {}
+        self._arrays: dict[str, zarr.Array] = {}
         self._group = zarr.open_group(self._path, mode="a", zarr_format=2)
 
     def dimensions(self, sizes: dict[str, int]) -> None:
@@ -29,12 +30,12 @@ class ZarrStore:
 
     def create(
         self, name: str, dims: tuple[str, ...], dtype: str, fill: float | None, chunks: tuple[int, ...]
-    ) -> zarr.Array:
+    ) -> None:
         """Add a chunked, compressed variable without values; `fill` is what missing ones read as.
 
         xarray takes Zarr's fill for CF's `_FillValue`: a variable without one has null, not 0.
         """
-        return self._group.create_array(
+        self._arrays[name] = self._group.create_array(
             name,
             shape=tuple(self._sizes[dim] for dim in dims),
             dtype=dtype,
@@ -42,28 +43,26 @@ class ZarrStore:
             fill_value=fill,
             compressors=numcodecs.Zlib(LEVEL),
             attributes={"_ARRAY_DIMENSIONS": list(dims)},
-            # A chunk that is not there was lost, not empty.
+            # A chunk that is not there was lost, not empty. The array remembers it, its file does not.
             config={"write_empty_chunks": True},
         )
 
     def add(self, name: str, dims: tuple[str, ...], values: np.ndarray | list[str], fill: Any) -> None:
         """Add a small variable as a whole; a list of str is text, of one length for all."""
         values = np.asarray(values)
-        if values.dtype.kind == "U" and values.itemsize == 0:
-            values = values.astype("U1")
-        created = self.create(name, dims, values.dtype, fill, tuple(max(size, 1) for size in values.shape))
-        created[...] = values
+        self.create(name, dims, values.dtype, fill, values.shape)
+        self._arrays[name][...] = values
 
     def put(self, name: str, start: int, stored: np.ndarray) -> None:
         """Write stored numbers from index `start` of the first dimension on."""
-        self._group[name][start : start + len(stored)] = stored
+        self._arrays[name][start : start + len(stored)] = stored
 
     def describe(self, name: str | None, attributes: dict[str, Any]) -> None:
         """Set attributes of a variable, of the group where `name` is None.
 
         JSON has one kind of number: a float32 becomes the double that it is exactly, as xarray itself does it.
         """
-        target = self._group if name is None else self._group[name]
+        target = self._group if name is None else self._arrays[name]
         target.attrs.update(
             {
                 key: value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value

@@ -50,7 +50,7 @@ def make_scene(landscape: Landscape, weather: Weather, ground: Ground, date: np.
     """The scene of a date; depends on nothing but its arguments. `landscape` covers `site.UNION`."""
     rng = np.random.default_rng([site.SEED, 4, int(date.astype(int))])
     sun = tuple(float(v) for v in sun_position(sensing_time(date), site.LON, site.LAT))
-    hour = int((date.astype("datetime64[h]") + 10 - TIMES[0]) / np.timedelta64(1, "h"))
+    hour = int((date.astype("datetime64[h]") + np.timedelta64(10, "h") - TIMES[0]) / np.timedelta64(1, "h"))
     sky = _sky(rng, float(weather.cloudiness[hour]), sun)
     snow = _snow(landscape, ground, date)
 

@@ -9,6 +9,7 @@ import pytest
 import rasterio
 import xarray as xr
 from minicuber.core.cube.describe import DescribeParameters, describe_cube
+from minicuber.core.cube.layers import fresh_layers
 from minicuber.core.errors import InputError
 from minicuber.core.progress import Progress
 
@@ -117,6 +118,17 @@ def test_layers_of_another_cube_of_that_name_are_written_again(tmp_path, make_ex
 def test_layers_that_are_as_they_should_be_are_left_alone(tmp_path, make_example):
     path = make_example(tmp_path / "a.zarr")
     described(path)
+    before = (tmp_path / "a.layers").stat().st_ino
+    described(path)
+    assert (tmp_path / "a.layers").stat().st_ino == before
+
+
+@pytest.mark.parametrize("kind", [".nc", ".zarr"])
+def test_layers_of_the_writer_are_those_of_the_reader(tmp_path, make_example, kind):
+    path = make_example(tmp_path / f"a{kind}")
+    dates = [day.isoformat() for day in DAYS]
+    with fresh_layers(path, GRID, dates, VARIABLES, len(DAYS), Progress()) as layers:
+        layers.swap()
     before = (tmp_path / "a.layers").stat().st_ino
     described(path)
     assert (tmp_path / "a.layers").stat().st_ino == before

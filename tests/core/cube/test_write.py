@@ -104,8 +104,12 @@ def test_zarr_is_what_every_gdal_reads(example):
     assert metadata["s2_B02/.zattrs"]["resampling"] == "nearest"
 
 
-def test_every_chunk_of_zarr_is_there_so_that_a_lost_one_can_be_told(example):
-    assert len(list((example[".zarr"] / "s2_mask").glob("[0-9]*"))) == 2 * 2 * 2
+def test_every_chunk_of_zarr_is_there_so_that_a_lost_one_can_be_told(tmp_path, make_example, monkeypatch):
+    values = values_of()
+    values["s2_B02"][:] = np.nan
+    monkeypatch.setattr(f"{make_example.__module__}.values_of", lambda *_: values)
+    path = make_example(tmp_path / "a.zarr")
+    assert len(list((path / "s2_B02").glob("[0-9]*"))) == 2 * 2 * 2
 
 
 def test_values_that_do_not_fit_are_counted_in_both(tmp_path, make_example, monkeypatch):
