@@ -7,6 +7,7 @@ search finds is planned before anything is read; reading is concurrent and bound
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import logging
 import math
 from dataclasses import dataclass, field
@@ -14,16 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import __version__
 from .catalogs.http import Credentials
-from .catalogs.registry import load_registry
+from .catalogs.registry import Registry, load_registry
 from .cube.describe import LayerInfo, best_date, describe_layers, title_of
 from .cube.layers import fresh_layers
 from .cube.part import check_replaceable, is_zarr_name, part_output, size_of
 from .cube.write import open_cube
 from .errors import InputError, StorageError
 from .estimate import estimate_mb, scenes_per_month
+from .fallback import Twins
+from .fetching import Fetcher
 from .images import Images
 from .jobs import from_json
+from .partstore import default_root, open_store
 from .plan import Plan, make_plan
 from .progress import Progress
 from .recipe import Recipe
@@ -38,7 +43,8 @@ class BuildParameters:
     """`recipe`: the fields of `Recipe`. `recipe_file`: path of a recipe as JSON (or of a cube that holds one);
     what it names wins over `recipe`. `output`: path of the .nc or .zarr; may be empty when `dry_run`.
     `catalogs_file`: the user's own entries of the registry of catalogs, empty for none. `credentials`: the fields
-    of `Credentials`, for the catalog; never stored.
+    of `Credentials`, for the catalog; never stored. `parts_folder`: where unfinished work is kept, empty for the
+    user's cache.
     """
 
     recipe: dict
@@ -47,6 +53,7 @@ class BuildParameters:
     dry_run: bool = False
     catalogs_file: str = ""
     credentials: dict = field(default_factory=dict, repr=False)
+    parts_folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,8 @@ def build_minicube(parameters: BuildParameters, progress: Progress) -> BuildResu
         log.info("%s: %s", month, text)
     days, layers = plan.days, ()
     if output is not None:
-        days, layers = write_cube(plan, output, progress.part(0.1, 1.0))
+        parts = Path(parameters.parts_folder) if parameters.parts_folder else default_root()
+        days, layers = write_cube(plan, output, registry, parts, progress.part(0.1, 1.0))
     return BuildResult(
         output=str(output or ""),
         title=title_of(output, [day.isoformat() for day in days]) if output else "",
@@ -137,29 +145,43 @@ def checked_output(text: str) -> Path:
     return path.absolute()
 
 
-def write_cube(plan: Plan, output: Path, progress: Progress) -> tuple[list[dt.date], list[LayerInfo]]:
+def write_cube(
+    plan: Plan, output: Path, registry: Registry, parts_folder: Path, progress: Progress
+) -> tuple[list[dt.date], list[LayerInfo]]:
     """Read the plan's images and write the cube and its layers; the cube's rename comes last.
 
-    Returns the days of the cube's time axis, and its layers.
+    Finished blocks are kept below `parts_folder` until then, so that the same recipe continues there. Returns
+    the days of the cube's time axis, and its layers.
     """
-    images, reading = Images(plan), progress
-    if plan.recipe.min_clear > 0:
-        images.leave_out_cloudy(progress.part(0.0, 0.3))
-        plan, reading = images.plan, progress.part(0.3, 1.0)
-    variables = variables_of(plan)
-    with part_output(output, progress) as part:
-        with open_cube(part, plan.grid, plan.days, variables, global_attributes(plan)) as cube:
-            told = images.write(cube, reading)
-            write_per_date(cube, plan, told)
-            describe_reading(cube, told)
-        dates = [day.isoformat() for day in plan.days]
-        best = best_date(*_brightness(plan, told.clear_share))
-        with fresh_layers(output, plan.grid, dates, variables, best, progress) as layers:
-            part.make_durable()
-            # The last moment to stop: from here on cube and layers change together.
-            progress.raise_if_cancelled()
-            layers.swap()
-            part.commit()
+    recipe = plan.recipe
+    fetcher = Fetcher(
+        plan.grid, plan.access, recipe.resampling, Twins(plan, registry), must_have=recipe.fail_on_missing
+    )
+    with open_store(parts_folder, store_key(recipe), progress) as store:
+        images, reading = Images(plan, store, fetcher), progress
+        if recipe.min_clear > 0:
+            images.leave_out_cloudy(progress.part(0.0, 0.3))
+            plan, reading = images.plan, progress.part(0.3, 1.0)
+        variables = variables_of(plan)
+        with part_output(output, progress) as part:
+            with open_cube(part, plan.grid, plan.days, variables, global_attributes(plan)) as cube:
+                told = images.write(cube, reading)
+                write_per_date(cube, plan, told)
+                describe_reading(cube, told)
+            dates = [day.isoformat() for day in plan.days]
+            best = best_date(*_brightness(plan, told.clear_share))
+            with fresh_layers(output, plan.grid, dates, variables, best, progress) as layers:
+                part.make_durable()
+                # The last moment to stop: from here on cube and layers change together.
+                progress.raise_if_cancelled()
+                layers.swap()
+                part.commit()
+        store.complete()
+    n_missing = sum(len(text.split("; ")) for text in told.missing if text)
+    if n_missing:
+        log.warning(
+            "%d files could not be had; s2_missing_assets names them, the pixels are missing.", n_missing
+        )
     for step in told.offset_steps:
         log.warning(
             "The reflectance offset looks wrong: %s. Do not compare these images before that is settled.",
@@ -171,6 +193,11 @@ def write_cube(plan: Plan, output: Path, progress: Progress) -> tuple[list[dt.da
     log.info("Cube written: %s (%.1f MB)", output, size_of(output) / 1e6)
     progress.update(1.0, "Done")
     return plan.days, describe_layers(output, variables, dates, best)
+
+
+def store_key(recipe: Recipe) -> str:
+    """The name under which the work on a recipe is kept; another version does not continue it."""
+    return hashlib.blake2b(f"{__version__} {recipe.to_json()}".encode(), digest_size=16).hexdigest()
 
 
 def _brightness(plan: Plan, clear_share: np.ndarray) -> tuple[list[float], list[float]]:

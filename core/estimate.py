@@ -42,16 +42,14 @@ def estimate_mb(plan: Plan, zarr: bool = False) -> tuple[float, float]:
         band = BANDS[name]
         pixel = max(band.resolution, plan.grid.resolution_x * metres)
         disk += area * metres**2 / pixel**2 * DEFLATED[band.kind] * covered
-    download = sum(
-        _bytes_to_fetch(file, plan.grid)
-        for scene in plan.scenes
-        for file in scene.files.values()
-        if file.raster.href.split(":")[0].lower() in ("http", "https", "s3")
-    )
+    download = sum(bytes_to_fetch(file, plan.grid) for scene in plan.scenes for file in scene.files.values())
     return disk * (UNSHUFFLED if zarr else 1.0) / 1e6, download / 1e6
 
 
-def _bytes_to_fetch(file: BandFile, grid: Grid) -> float:
+def bytes_to_fetch(file: BandFile, grid: Grid) -> float:
+    """About how many bytes of a remote file the grid needs; 0 of a local one."""
+    if file.raster.href.split(":")[0].lower() not in ("http", "https", "s3"):
+        return 0.0
     raster = file.raster
     if raster.transform is None or raster.shape is None:
         return COG_HEADER + COG_BYTES * COG_BLOCK**2

@@ -1,19 +1,31 @@
-"""Reads the images of a plan, block by block of the time axis, concurrently, and writes them into a cube."""
+"""Reads the images of a plan, block by block of the time axis, and writes them into a cube.
+
+A block is read concurrently, reduced to what the cube stores, and kept in a part store before it counts: a run
+that is interrupted continues with the blocks that it lacks. The next blocks are being read meanwhile. Memory
+is bounded by a few blocks, whatever the length of the axis.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 import logging
-import zlib
+import threading
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from .cube.write import CHUNK
-from .errors import InputError
-from .loading import fused
+from .cube.encoding import BY_KIND
+from .cube.write import EPOCH
+from .errors import InputError, SourceError
+from .estimate import bytes_to_fetch
+from .fetching import Fetcher, Losses, raise_if_lost
+from .partstore import PartStore
 from .plan import Plan, Step
 from .progress import Progress
 from .sources.composite import latest_clear, taken
@@ -24,33 +36,60 @@ from .sources.sentinel2_bands import BANDS, scl_to_mask
 log = logging.getLogger(__name__)
 
 THREADS = 16  # reads wait for the network, not for the processor
-IMAGES_AT_ONCE = 32  # whose bands are in memory together
-EPOCH = dt.date(1970, 1, 1)
+BLOCK_BYTES = 64_000_000  # packed images of a block
+BLOCK_STEPS = 16  # a divisor of the cube's chunk in time
+BLOCKS_AHEAD = 2  # that are being read while one is reduced and written
+CLASSES_STEP = 32  # dates whose classifications are kept together
 NO_IMAGE = -1  # in s2_image_date
+POLL = 0.2  # seconds between two looks at cancel
 
 
 @dataclass
 class Gathered:
     """What reading told beside the pixels: per step whether it has a value (`avail`) and the share of its
-    pixels that is clear; the methods of resampling per band; offsets that look wrong."""
+    pixels that is clear; the methods of resampling per band; offsets that look wrong; files that could not be
+    had, per step."""
 
     avail: np.ndarray
     clear_share: np.ndarray
-    methods: dict[str, set[str]] = field(default_factory=dict)
+    missing: list[str]
+    methods: dict[str, set[str]]
     offset_steps: list[OffsetStep] = field(default_factory=list)
 
 
-class Images:
-    """The images of a plan. Scene classifications that were read to choose dates are kept, compressed, so that
-    they are not read twice."""
+@dataclass(frozen=True)
+class Block:
+    """Some steps in a row, from number `start` of the axis on; `key` names all that its values depend on."""
 
-    def __init__(self, plan: Plan) -> None:
+    start: int
+    steps: list[Step]
+    key: str
+
+    @property
+    def dates(self) -> list[ImageDate]:
+        return [date for step in self.steps for date in step.dates]
+
+
+@dataclass
+class _Reading:
+    """A block whose images are being read."""
+
+    block: Block
+    tasks: dict[Future, tuple[dt.date, str]]
+    losses: Losses
+    used: dict[str, set[str]]
+
+
+class Images:
+    """The images of a plan, read by `fetcher`, kept in `store`."""
+
+    def __init__(self, plan: Plan, store: PartStore, fetcher: Fetcher) -> None:
         self.plan = plan
-        self._methods: dict[str, set[str]] = {band: set() for band in plan.bands}
-        self._classes: dict[dt.date, bytes] = {}
-        self._check = OffsetCheck()
-        catalog = plan.found.catalog
-        self._threads = min((catalog.limits.connections if catalog else None) or THREADS, THREADS)
+        self._store, self._fetcher = store, fetcher
+        self._classes: dict[dt.date, str] = {}  # which step of the store holds a date's classification
+        self._threads = plan.threads or THREADS
+        self._lock = threading.Lock()
+        self._bytes = 0.0
 
     # --- which dates ---------------------------------------------------------------------------
 
@@ -60,115 +99,276 @@ class Images:
         Raises `InputError` when none is left.
         """
         least = self.plan.recipe.min_clear
-        dates = [date for step in self.plan.steps for date in step.dates]
-        shares = {}
-        with ThreadPoolExecutor(self._threads) as pool:
-            tasks = {pool.submit(self._read, date, "SCL"): date for date in dates}
-            for task in _finished(tasks):
-                date, classes = tasks[task], task.result()
-                shares[date.day] = float((scl_to_mask(classes) == 0).mean())
-                if 100 * shares[date.day] >= least:
-                    self._classes[date.day] = zlib.compress(classes.tobytes(), 1)
-                progress.update(
-                    len(shares) / len(dates), f"Looking for clouds: {len(shares)} of {len(dates)} dates"
-                )
-        if not self._classes:
+        steps = [Step(date.day, (date,)) for step in self.plan.steps for date in step.dates]
+        shares: dict[dt.date, float] = {}
+        unknown: list[dt.date] = []
+        for block in self._blocks("classes", steps, ("SCL",), CLASSES_STEP):
+            info = self._store.finished(block.key)
+            if info is None or info["missing"]:
+                info = self._judge(block, len(shares), len(steps), progress)
+            shares |= {date.day: info["shares"][date.day.isoformat()] for date in block.dates}
+            unknown += [date.day for date in block.dates if date.day.isoformat() in info["missing"]]
+            self._classes |= {date.day: block.key for date in block.dates}
+        kept = {day for day, share in shares.items() if 100 * share >= least}
+        if not kept:
             raise InputError(
                 f"No date has {least:g} % of the extent clear (MIN_CLEAR).",
                 f"The clearest has {100 * max(shares.values()):.1f} %.",
             )
         log.info(
             "%d of %d dates are left out: less than %g %% of the extent is clear.",
-            len(dates) - len(self._classes),
-            len(dates),
+            len(shares) - len(kept),
+            len(shares),
             least,
         )
-        self.plan = self.plan.only(set(self._classes))
+        lost = [day.isoformat() for day in unknown if day not in kept]
+        if lost:
+            log.warning("Left out because their scene classification cannot be had: %s", ", ".join(lost))
+        self.plan = self.plan.only(kept)
+
+    def _judge(self, block: Block, done: int, total: int, progress: Progress) -> dict[str, Any]:
+        with ThreadPoolExecutor(self._threads) as pool:
+            reading = self._submit(pool, block, ("SCL",))
+            images = {}
+            for day, _, classes in self._finished(reading, progress, done, total, "Looking for clouds"):
+                images[day.isoformat()] = classes
+        raise_if_lost(reading.losses)
+        shares = {day: float((scl_to_mask(classes) == 0).mean()) for day, classes in images.items()}
+        info = {"shares": shares, "missing": reading.losses.by_day, "methods": sorted(reading.used["SCL"])}
+        self._store.record(block.key, images, info)
+        return info
 
     # --- the pixels ------------------------------------------------------------------------------
 
-    def write(self, cube, progress: Progress) -> Gathered:
-        """Fill the variables of `cube`; returns what was learnt on the way."""
-        steps, n_images = self.plan.steps, max(sum(len(step.dates) for step in self.plan.steps), 1)
-        told = Gathered(np.zeros(len(steps), np.uint8), np.full(len(steps), np.nan, np.float32))
-        done = 0
-        with ThreadPoolExecutor(self._threads) as pool:
-            for start in range(0, len(steps), CHUNK[0]):
-                part = steps[start : start + CHUNK[0]]
-                block = self._empty_block(len(part))
-                for first, group in _groups(part):
-                    images = self._read_all(pool, group, done, n_images, progress)
-                    for number, step in enumerate(group, start=first):
-                        self._put(block, number, step, images)
-                    done += sum(len(step.dates) for step in group)
-                self._write_block(cube, block, start, told)
-        told.methods = self._methods
-        told.offset_steps = self._check.steps()
+    def write(self, cube: Any, progress: Progress) -> Gathered:
+        """Fill the variables of `cube`; returns what was learnt on the way.
+
+        Raises `SourceError` when the files cannot be reached any more, or nothing at all could be read.
+        """
+        steps = self.plan.steps
+        told = Gathered(
+            np.zeros(len(steps), np.uint8),
+            np.full(len(steps), np.nan, np.float32),
+            [""] * len(steps),
+            {band: set() for band in self.plan.bands},
+        )
+        check = OffsetCheck()
+        reasons: list[str] = []
+        for block, info in self._done(progress):
+            part = slice(block.start, block.start + len(block.steps))
+            told.avail[part] = info["avail"]
+            told.clear_share[part] = np.array(info["clear_share"], float)
+            for number, step in enumerate(block.steps, start=block.start):
+                texts = [
+                    text for date in step.dates for text in info["missing"].get(date.day.isoformat(), [])
+                ]
+                told.missing[number] = "; ".join(sorted(texts))
+            for band, methods in info["methods"].items():
+                told.methods[band] |= set(methods)
+            reasons += info["reasons"]
+            self._take_over(cube, block, info, check)
+        if reasons and not told.avail.any():
+            raise SourceError(f"No file could be read. {reasons[0]}", "Check the catalog, or use another.")
+        if self._classes:
+            keys = sorted(set(self._classes.values()))
+            told.methods["SCL"] = {name for key in keys for name in self._store.finished(key)["methods"]}
+        told.offset_steps = check.steps()
         return told
 
-    def _read(self, date: ImageDate, band: str) -> np.ndarray:
+    def _take_over(self, cube: Any, block: Block, info: dict[str, Any], check: OffsetCheck) -> None:
+        """Write a finished block into the cube."""
+        kinds = {f"offset_{number}": kind for number, kind in enumerate(info["offset_dates"])}
+        arrays = self._store.arrays(block.key)
+        check.merge({kind: arrays[name] for name, kind in kinds.items()}, info["offset_dates"])
+        for name in cube.variables:
+            cube.write_packed(name, block.start, arrays[name], info["clipped"].get(name, 0))
+
+    def _done(self, progress: Progress) -> Iterator[tuple[Block, dict[str, Any]]]:
+        """The blocks in order with what was recorded of them; what is not in the store is read."""
+        n_images = max(sum(len(step.dates) for step in self.plan.steps), 1)
+        images_before = 0
+        blocks = iter(self._blocks("images", self.plan.steps, self.plan.bands, BLOCK_STEPS))
+        ahead: deque[Block | _Reading] = deque()
+        with ThreadPoolExecutor(self._threads) as pool:
+            try:
+                while True:
+                    while sum(isinstance(each, _Reading) for each in ahead) < 1 + BLOCKS_AHEAD:
+                        block = next(blocks, None)
+                        if block is None:
+                            break
+                        info = self._store.finished(block.key)
+                        whole = info is not None and not info["missing"]
+                        ahead.append(block if whole else self._submit(pool, block, self.plan.bands))
+                    if not ahead:
+                        return
+                    head = ahead.popleft()
+                    if isinstance(head, _Reading):
+                        self._finish(head, progress, images_before, n_images)
+                        head = head.block
+                    images_before += len(head.dates)
+                    yield head, self._store.finished(head.key)
+            except BaseException:
+                self._fetcher.stop()
+                raise
+            finally:
+                for each in ahead:
+                    for task in each.tasks if isinstance(each, _Reading) else ():
+                        task.cancel()
+
+    def _blocks(self, kind: str, steps: list[Step], bands: tuple[str, ...], most: int) -> list[Block]:
+        """Equal runs of steps, a power of two long, whose images together stay below `BLOCK_BYTES`."""
+        images = max((len(step.dates) for step in steps), default=1) or 1
+        size = 2 * len(bands) * images * self.plan.grid.width * self.plan.grid.height
+        length = most
+        while length > 1 and length * size > BLOCK_BYTES:
+            length //= 2
+        return [
+            Block(start, part, self._key(kind, start, part, bands))
+            for start in range(0, len(steps), length)
+            for part in [steps[start : start + length]]
+        ]
+
+    def _key(self, kind: str, start: int, steps: list[Step], bands: tuple[str, ...]) -> str:
+        recipe = self.plan.recipe
+        what = [
+            self.plan.grid.to_json(),
+            bands,
+            recipe.resampling,
+            recipe.time_axis,
+            [
+                [step.day.isoformat()]
+                + [
+                    [scene.id, scene.baseline]
+                    + [
+                        [band, file.raster.href.split("?")[0], file.scale, file.offset, file.nodata]
+                        for band, file in sorted(scene.files.items())
+                        if band in bands
+                    ]
+                    for scene in step.scenes
+                ]
+                for step in steps
+            ],
+        ]
+        text = json.dumps(what, sort_keys=True)
+        return f"{kind}-{start:05d}-{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def _submit(self, pool: ThreadPoolExecutor, block: Block, bands: tuple[str, ...]) -> _Reading:
+        losses, used = Losses(), {band: set() for band in bands}
+        tasks = {
+            pool.submit(self._read, date, band, losses, used[band]): (date.day, band)
+            for date in block.dates
+            for band in bands
+        }
+        return _Reading(block, tasks, losses, used)
+
+    def _read(self, date: ImageDate, band: str, losses: Losses, used: set[str]) -> Any:
+        """The packed image of a date's band and how many values were clipped."""
         kept = self._classes.get(date.day) if band == "SCL" else None
         if kept is not None:
-            return np.frombuffer(zlib.decompress(kept), np.uint8).reshape(self.plan.grid.shape)
-        files = [scene.files[band] for scene in date.scenes if band in scene.files]
-        choice = self.plan.recipe.resampling.get(band)
-        classes = BANDS[band].kind == "classes"
-        return fused(files, self.plan.grid, classes, choice, self.plan.access, self._methods[band])
+            return self._store.arrays(kept, date.day.isoformat())[date.day.isoformat()], 0
+        packed = BY_KIND[BANDS[band].kind].pack(self._fetcher.read(date, band, losses, used))
+        with self._lock:
+            self._bytes += sum(
+                bytes_to_fetch(scene.files[band], self.plan.grid)
+                for scene in date.scenes
+                if band in scene.files
+            )
+        return packed
 
-    def _read_all(self, pool, group: list[Step], done: int, n_images: int, progress: Progress) -> dict:
-        dates = [date for step in group for date in step.dates]
-        tasks = {
-            pool.submit(self._read, date, band): (date.day, band)
-            for date in dates
-            for band in self.plan.bands
-        }
+    def _finished(
+        self, reading: _Reading, progress: Progress, before: int, total: int, text: str = ""
+    ) -> Iterator[tuple[dt.date, str, np.ndarray]]:
+        """The images of a block as they come; cancels what has not begun when the caller stops or one fails."""
+        waiting, n_bands, count = set(reading.tasks), len(reading.used), 0
+        dates = reading.block.dates
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
+                for task in done:
+                    count += 1
+                    day, band = reading.tasks[task]
+                    stored, _ = task.result()
+                    yield day, band, stored
+                month = dates[min(count // n_bands, len(dates) - 1)].day
+                words = f"{text or format(month, '%Y-%m')}: {before + count // n_bands} of {total} dates"
+                progress.update((before + count / n_bands) / total, f"{words}, {self._bytes / 1e6:.0f} MB")
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    # --- from images to steps ---------------------------------------------------------------------
+
+    def _finish(self, reading: _Reading, progress: Progress, before: int, n_images: int) -> None:
+        """Wait for the images of a block, reduce them to its steps, and record it."""
+        block = reading.block
         images = {}
-        for task in _finished(tasks):
-            images[tasks[task]] = task.result()
-            whole = done + len(images) // len(self.plan.bands)
-            month = dates[min(len(images) // len(self.plan.bands), len(dates) - 1)].day
-            share = (done + len(images) / len(self.plan.bands)) / n_images
-            progress.update(share, f"{month:%Y-%m}: {whole} of {n_images} dates")
-        return images
-
-    def _empty_block(self, n_steps: int) -> dict[str, np.ndarray]:
-        shape = (n_steps, *self.plan.grid.shape)
-        block = {band: _missing(band, shape) for band in self.plan.bands}
-        block["missing"] = np.ones(shape, bool)
+        for day, band, stored in self._finished(reading, progress, before, n_images):
+            images[day, band] = stored
+        raise_if_lost(reading.losses)
+        arrays = self._empty(len(block.steps))
+        clipped: dict[str, int] = {}
+        if self.plan.recipe.time_axis != "regular":
+            for task, (_, band) in reading.tasks.items():
+                clipped[f"s2_{band}"] = clipped.get(f"s2_{band}", 0) + task.result()[1]
+        reading.tasks.clear()  # and with them a second copy of every image
+        check = OffsetCheck()
+        missing = np.ones((len(block.steps), *self.plan.grid.shape), bool)
+        for number, step in enumerate(block.steps):
+            self._put(arrays, missing, number, step, images, check)
         if self.plan.recipe.time_axis == "regular":
-            block["date"] = np.full(shape, NO_IMAGE, np.int32)
-        return block
+            clipped = {f"s2_{band}": _at_the_limit(band, arrays[f"s2_{band}"]) for band in self.plan.bands}
+        info = {
+            "missing": reading.losses.by_day,
+            "reasons": reading.losses.reasons[:1],
+            "methods": {band: sorted(methods) for band, methods in reading.used.items()},
+            "clipped": {name: count for name, count in clipped.items() if count},
+            **self._shares(arrays, missing),
+        }
+        maps, info["offset_dates"] = check.state()
+        arrays |= {f"offset_{number}": maps[kind] for number, kind in enumerate(info["offset_dates"])}
+        self._store.record(block.key, arrays, info)
 
-    def _put(self, block: dict[str, np.ndarray], number: int, step: Step, images: dict) -> None:
+    def _empty(self, n_steps: int) -> dict[str, np.ndarray]:
+        """Arrays of a block as the cube stores them, without any image."""
+        shape = (n_steps, *self.plan.grid.shape)
+        arrays = {}
+        for band in self.plan.bands:
+            encoding = BY_KIND[BANDS[band].kind]
+            arrays[f"s2_{band}"] = np.full(shape, encoding.fill or 0, encoding.dtype)
+        if self.plan.recipe.time_axis == "regular":
+            arrays["s2_image_date"] = np.full(shape, NO_IMAGE, np.int32)
+        return arrays
+
+    def _put(
+        self, arrays, missing: np.ndarray, number: int, step: Step, images: dict, check: OffsetCheck
+    ) -> None:
         """Reduce the images of one step to one and put it into the block."""
         if not step.dates:
             return
         bands = {band: np.stack([images[date.day, band] for date in step.dates]) for band in self.plan.bands}
-        valid = {
-            band: values != 0 if values.dtype == np.uint8 else ~np.isnan(values)
-            for band, values in bands.items()
-        }
+        valid = {band: _valid(band, stored) for band, stored in bands.items()}
         reflectance = [valid[band] for band in bands if BANDS[band].kind == "reflectance"]
-        missing = ~np.all(reflectance, axis=0) if reflectance else np.zeros_like(next(iter(valid.values())))
-        mask = scl_to_mask(bands["SCL"], missing) if "SCL" in bands else None
-        self._look_at_offsets(step, bands, mask)
+        lacking = ~np.all(reflectance, axis=0) if reflectance else np.zeros_like(next(iter(valid.values())))
+        mask = scl_to_mask(bands["SCL"], lacking) if "SCL" in bands else None
+        self._look_at_offsets(step, bands, mask, check)
         if self.plan.recipe.time_axis != "regular":
-            for band, values in bands.items():
-                block[band][number] = values[0]
-            block["missing"][number] = missing[0]
+            for band, stored in bands.items():
+                arrays[f"s2_{band}"][number] = stored[0]
+            missing[number] = lacking[0]
             return
         # The classification says what a pixel is; whether it is there the other bands say.
         whole = np.all([valid[band] for band in bands if band != "SCL"] or [valid["SCL"]], axis=0)
-        choice = latest_clear(
-            whole if mask is None else mask == 0, whole, np.any(list(valid.values()), axis=0)
-        )
-        for band, values in bands.items():
-            block[band][number] = taken(values, choice, 0 if values.dtype == np.uint8 else np.nan)
-        block["missing"][number] = taken(missing, choice, True)
+        some = np.any(list(valid.values()), axis=0)
+        choice = latest_clear(whole if mask is None else mask == 0, whole, some)
+        for band, stored in bands.items():
+            arrays[f"s2_{band}"][number] = taken(stored, choice, BY_KIND[BANDS[band].kind].fill or 0)
+        missing[number] = taken(lacking, choice, True)
         days = np.array([(date.day - EPOCH).days for date in step.dates], np.int32)
-        block["date"][number] = np.where(choice < 0, NO_IMAGE, days[np.maximum(choice, 0)])
+        arrays["s2_image_date"][number] = np.where(choice < 0, NO_IMAGE, days[np.maximum(choice, 0)])
 
-    def _look_at_offsets(self, step: Step, bands: dict[str, np.ndarray], mask: np.ndarray | None) -> None:
+    def _look_at_offsets(self, step: Step, bands, mask: np.ndarray | None, check: OffsetCheck) -> None:
         band = next((band for band in ("B04", "B03", "B02", *BANDS) if band in bands), None)
         if band is None or BANDS[band].kind != "reflectance":
             return
@@ -176,56 +376,36 @@ class Images:
             kinds = {_kind(scene, band) for scene in date.scenes if band in scene.files}
             if len(kinds) == 1:
                 clear = None if mask is None else mask[number] == 0
-                self._check.add(kinds.pop(), bands[band][number], clear)
+                check.add(kinds.pop(), BY_KIND["reflectance"].unpack(bands[band][number]), clear)
 
-    def _write_block(self, cube, block: dict[str, np.ndarray], start: int, told: Gathered) -> None:
-        any_valid = np.zeros(len(block["missing"]), bool)
-        for band in self.plan.bands:
-            values = block[band]
-            valid = values != 0 if values.dtype == np.uint8 else ~np.isnan(values)
-            any_valid |= valid.any(axis=(1, 2))
-            if f"s2_{band}" in cube.variables:
-                cube.write(f"s2_{band}", start, values)
-        stop = start + len(any_valid)
-        told.avail[start:stop] = any_valid
-        if "SCL" in block:
-            mask = scl_to_mask(block["SCL"], block["missing"])
-            told.clear_share[start:stop] = (mask == 0).mean(axis=(1, 2))
-            if "s2_mask" in cube.variables:
-                cube.write("s2_mask", start, mask)
-        if "date" in block:
-            cube.write("s2_image_date", start, block["date"])
+    def _shares(self, arrays: dict[str, np.ndarray], missing: np.ndarray) -> dict[str, list]:
+        """Per step: whether it has a value, and the share of its pixels that is clear; adds the mask."""
+        valid = [_valid(band, arrays[f"s2_{band}"]).any(axis=(1, 2)) for band in self.plan.bands]
+        clear = [None] * len(missing)
+        if "s2_SCL" in arrays:
+            mask = scl_to_mask(arrays["s2_SCL"], missing)
+            clear = (mask == 0).mean(axis=(1, 2)).tolist()
+            if self.plan.recipe.s2_mask == "scl":
+                arrays["s2_mask"] = mask
+            if "SCL" not in self.plan.recipe.s2_bands:
+                del arrays["s2_SCL"]
+        return {"avail": np.any(valid, axis=0).astype(int).tolist(), "clear_share": clear}
 
 
-def _kind(scene, band: str) -> str:
+def _kind(scene: Any, band: str) -> str:
     offset = scene.files[band].offset
     return f"baseline {scene.baseline or 'unknown'} with offset {offset:g}"
 
 
-def _missing(band: str, shape: tuple[int, ...]) -> np.ndarray:
-    if BANDS[band].kind == "classes":
-        return np.zeros(shape, np.uint8)
-    return np.full(shape, np.nan, np.float64)
+def _at_the_limit(band: str, stored: np.ndarray) -> int:
+    """How many values of a packed image are the largest or smallest that it can hold."""
+    encoding = BY_KIND[BANDS[band].kind]
+    if encoding.scale is None:
+        return 0
+    ends = encoding.pack(np.array([np.inf, -np.inf]))[0] if encoding.dtype == "int16" else [65534]
+    return int(np.isin(stored, ends).sum())
 
 
-def _groups(steps: list[Step]) -> Iterator[tuple[int, list[Step]]]:
-    """Runs of steps with about `IMAGES_AT_ONCE` images, each with the number of its first step."""
-    group: list[Step] = []
-    first = count = 0
-    for number, step in enumerate(steps):
-        if group and count + len(step.dates) > IMAGES_AT_ONCE:
-            yield first, group
-            group, first, count = [], number, 0
-        group.append(step)
-        count += len(step.dates)
-    if group:
-        yield first, group
-
-
-def _finished(tasks: dict[Future, object]) -> Iterator[Future]:
-    """The tasks as they end; when the caller stops or one fails, those that have not begun never do."""
-    try:
-        yield from as_completed(tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
+def _valid(band: str, stored: np.ndarray) -> np.ndarray:
+    """Where a packed image has a value."""
+    return stored != (BY_KIND[BANDS[band].kind].fill or 0)

@@ -84,6 +84,11 @@ class Plan:
     def days(self) -> list[dt.date]:
         return [step.day for step in self.steps]
 
+    @property
+    def threads(self) -> int | None:
+        """How many files the catalog's server gives out at once, None where that is not known."""
+        return self.found.catalog.limits.connections if self.found.catalog else None
+
     def only(self, days: set[dt.date]) -> Plan:
         """The plan with the images of some days alone; on a regular axis steps without any stay."""
         steps = [replace(step, dates=tuple(d for d in step.dates if d.day in days)) for step in self.steps]

@@ -48,7 +48,8 @@ class Recipe:
     `fallback_catalog`: the same, asked when the first fails. `s2_bands`: names of the contract. `s2_mask`:
     "none" or "scl". `max_cloud`: per cent of a scene. `min_clear`: per cent of the extent that must be clear.
     `time_axis`: "s2" for the dates of the images, "regular" for steps of `step_days`. `resampling`: band to
-    GDAL's name of a method, in place of the default rule.
+    GDAL's name of a method, in place of the default rule. `fail_on_missing`: a file that cannot be had ends the
+    run; else its pixels are missing and it is listed.
     """
 
     extent: tuple[float, float, float, float]
@@ -68,6 +69,7 @@ class Recipe:
     time_axis: str = "s2"
     step_days: int = 5
     resampling: dict[str, str] = field(default_factory=dict)
+    fail_on_missing: bool = False
 
     def __post_init__(self) -> None:
         """Raises `InputError` for everything that can be known to be wrong before any search."""

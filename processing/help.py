@@ -120,6 +120,10 @@ HELP: dict[str, dict[str, str]] = {
             "mode, min, max, med; for SCL nearest and mode. Pixels on the cube's own lattice are copied all the "
             "same. Default: nearest where pixels nest, else bilinear; average (SCL: mode) where the source is finer."
         ),
+        "FAIL_ON_MISSING": (
+            "A file that cannot be had, after several attempts and from the fallback catalog neither, ends the run. "
+            "Else its pixels are missing, the log counts it, and s2_missing_assets in the cube names it."
+        ),
         "RECIPE": (
             "A recipe as JSON, a cube whose recipe to build again, or the specs of earthnet-minicuber as JSON. What "
             "it names wins over the parameters here."

@@ -25,6 +25,11 @@ def environments_folder() -> Path:
     return Path(QgsApplication.qgisSettingsDirPath()) / "minicuber" / "environments"
 
 
+def parts_folder() -> Path:
+    """The folder in the profile where unfinished work is kept."""
+    return Path(QgsApplication.qgisSettingsDirPath()) / "minicuber" / "parts"
+
+
 def python_setting() -> str:
     """The interpreter that the user chose for the core, "" when none."""
     return str(QgsSettings().value(PYTHON, "") or "")

@@ -60,6 +60,7 @@ class Encoding:
 REFLECTANCE = Encoding("int16", 1e-4, -32768)
 ATMOSPHERE = Encoding("uint16", 1e-3, 65535)
 CLASSES = Encoding("uint8")
+BY_KIND = {"reflectance": REFLECTANCE, "atmosphere": ATMOSPHERE, "classes": CLASSES}
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,10 @@ class CubeWriter:
 
     def write(self, name: str, start: int, values: np.ndarray) -> None:
         """Pack and write `values` (time, y, x) of a variable from date number `start` on."""
-        stored, clipped = self.variables[name].encoding.pack(values)
+        self.write_packed(name, start, *self.variables[name].encoding.pack(values))
+
+    def write_packed(self, name: str, start: int, stored: np.ndarray, clipped: int = 0) -> None:
+        """Write what `pack` of the variable's encoding has made; `clipped` as it counts them."""
         self.clipped[name] += clipped
         self._store.put(name, start, stored)
 

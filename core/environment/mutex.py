@@ -31,7 +31,7 @@ def exclusive(
     try:
         deadline = time.monotonic() + patience
         told = False
-        while not _take(descriptor, log):
+        while not take(descriptor, log):
             holder = _holder(path)
             if time.monotonic() >= deadline:
                 raise EnvironmentProblem(
@@ -54,7 +54,8 @@ def exclusive(
         os.close(descriptor)
 
 
-def _take(descriptor: int, log: Callable[[str], None]) -> bool:
+def take(descriptor: int, log: Callable[[str], None]) -> bool:
+    """Try to lock an open file for this process alone; say whether it worked. Closing it gives the lock back."""
     try:
         if os.name == "nt":
             import msvcrt

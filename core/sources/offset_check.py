@@ -44,10 +44,18 @@ class OffsetCheck:
         seen = reflectance if clear is None else np.where(clear, reflectance, np.nan)
         if np.isnan(seen).all():
             return
-        before = self._minimum.get(kind)
-        seen = seen.astype(np.float32)
-        self._minimum[kind] = seen if before is None else np.fmin(before, seen)
-        self._dates[kind] = self._dates.get(kind, 0) + 1
+        self.merge({kind: seen.astype(np.float32)}, {kind: 1})
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+        """The maps and the numbers of dates per kind, for `merge` of another check."""
+        return self._minimum, self._dates
+
+    def merge(self, minimum: dict[str, np.ndarray], dates: dict[str, int]) -> None:
+        """Take in what another check has gathered."""
+        for kind, seen in minimum.items():
+            before = self._minimum.get(kind)
+            self._minimum[kind] = seen if before is None else np.fmin(before, seen)
+            self._dates[kind] = self._dates.get(kind, 0) + dates[kind]
 
     def steps(self) -> list[OffsetStep]:
         """The kinds between which dark pixels jump by the offset; the kind with most dates is compared with the

@@ -21,6 +21,7 @@ from qgis.core import (
 from ..base import MinicuberAlgorithm
 from ..parameters import Parameters
 from ..presets import catalogs_file, preset_names
+from ..settings import parts_folder
 from ..text import tr
 
 BANDS = [
@@ -101,6 +102,10 @@ class BuildMinicube(MinicuberAlgorithm):
         self.add(
             QgsProcessingParameterString("RESAMPLING", "Resampling per band", optional=True), advanced=True
         )
+        self.add(
+            QgsProcessingParameterBoolean("FAIL_ON_MISSING", "Stop at a missing file", False, optional=True),
+            advanced=True,
+        )
         self.add(QgsProcessingParameterCrs("CRS", "CRS of the cube", optional=True), advanced=True)
         self.add(QgsProcessingParameterNumber("WIDTH", "Width in pixels", INTEGER, 0, True, 0), advanced=True)
         self.add(
@@ -160,6 +165,7 @@ class BuildMinicube(MinicuberAlgorithm):
             "time_axis": parameters.choice("TIME_AXIS"),
             "step_days": parameters.integer("STEP_DAYS"),
             "resampling": parameters.json_object("RESAMPLING"),
+            "fail_on_missing": parameters.flag("FAIL_ON_MISSING"),
         }
         # A recipe may name these; without one they must be given here.
         if parameters.given("EXTENT") or not self._recipe_file:
@@ -178,6 +184,7 @@ class BuildMinicube(MinicuberAlgorithm):
             "dry_run": self._dry_run,
             "catalogs_file": catalogs_file(),
             "credentials": self._credentials,
+            "parts_folder": str(parts_folder()),
         }
         result = self.run_core("buildminicube", order, feedback)
         if self._load and result["layers"]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
@@ -56,7 +57,7 @@ class FileServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.answers, self.requests = folder, {}, Counter()
-        self.rule: Callable[[Asked], None | int | dict] = lambda asked: None
+        self.rule: Callable[[Asked], int | dict | None] = lambda asked: None
         self.asked: list[Asked] = []
         server = self
 
@@ -97,7 +98,9 @@ class FileServer:
                 extra = {"Content-Range": f"bytes {start}-{end}/{len(data)}"}
                 return self.reply(206, "image/tiff", data[start : end + 1], body, extra)
 
-            def special(self, wanted, status=200, headers=None, body=b"", json=None, delay=0, cut=False) -> None:
+            def special(
+                self, wanted, status=200, headers=None, body=b"", json=None, delay=0, cut=False
+            ) -> None:
                 time.sleep(delay)
                 kind = "text/plain" if json is None else "application/json"
                 data = body if json is None else dumps(json)
@@ -137,6 +140,13 @@ def dumps(content: Any) -> bytes:
     return json.dumps(content).encode()
 
 
+@pytest.fixture(autouse=True)
+def _unfinished_work_stays_here(tmp_path_factory, monkeypatch):
+    """Not in the cache of whoever runs the tests."""
+    folder = tmp_path_factory.mktemp("parts")
+    monkeypatch.setattr("minicuber.core.build.default_root", lambda: folder, raising=False)
+
+
 @pytest.fixture
 def serve():
     """`serve(folder)` starts a `FileServer`."""
@@ -149,6 +159,125 @@ def serve():
     yield start
     for server in servers:
         server.close()
+
+
+class FakeApi:
+    """A STAC API over item dictionaries at `url`, whose habits can be set; `searches` holds the parameters of each
+    request to it.
+
+    `conforms`: endings of conformance classes. `methods`: of its search. `most`: items after which a search ends
+    without a word. `obeys`: whether it follows a cloud filter. `summaries`: of its collections. `spoil`: changes
+    the answer to a search.
+    """
+
+    conforms = ("core", "item-search", "collections")
+    methods = ("GET", "POST")
+    most = 10**6
+    obeys = True
+    says_matched = False
+    landing_page = "stac"
+
+    def __init__(self, server: FileServer, items: list[dict], **habits: Any) -> None:
+        self.server, self.items, self.searches = server, items, []
+        self.summaries: dict = {}
+        self.spoil: Callable[[dict], Any] = lambda page: page
+        vars(self).update(habits)
+        self.url = f"{server.url}/{self.landing_page}"
+        server.rule = self.answer
+
+    def answer(self, asked: Asked) -> int | dict | None:
+        place = asked.path.removeprefix(self.landing_page).strip("/")
+        if not asked.path.startswith(self.landing_page):
+            return None
+        ids = sorted({item["collection"] for item in self.items})
+        if place == "":
+            return {"json": self.landing()}
+        if place == "collections":
+            return {"json": {"collections": [self.collection(name) for name in ids], "links": []}}
+        if place.removeprefix("collections/") in ids:
+            return {"json": self.collection(place.removeprefix("collections/"))}
+        if place == "search" and asked.method in self.methods:
+            return self.spoil({"json": self.search(asked)})
+        return 404
+
+    def landing(self) -> dict:
+        classes = [f"https://api.stacspec.org/v1.0.0/{end}" for end in self.conforms if "cql2" not in end]
+        classes += [
+            f"http://www.opengis.net/spec/cql2/1.0/conf/{end}" for end in self.conforms if "cql2" in end
+        ]
+        links = [{"rel": "search", "href": f"{self.url}/search", "method": method} for method in self.methods]
+        links += [{"rel": rel, "href": self.url} for rel in ("self", "root")]
+        links += [{"rel": "data", "href": f"{self.url}/collections"}]
+        return {**self.document("Catalog", "api"), "conformsTo": classes, "links": links}
+
+    def collection(self, name: str) -> dict:
+        extent = {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}}
+        links = [{"rel": "items", "href": f"{self.url}/collections/{name}/items"}]
+        more = {"license": "other", "extent": extent, "links": links, "summaries": self.summaries}
+        return {**self.document("Collection", name), **more}
+
+    @staticmethod
+    def document(kind: str, name: str) -> dict:
+        return {"type": kind, "stac_version": "1.0.0", "id": name, "description": name, "links": []}
+
+    def search(self, asked: Asked) -> dict:
+        wanted = asked.json if asked.method == "POST" else self.parsed(asked.query)
+        self.searches.append(wanted)
+        first, last = wanted["datetime"].split("/")
+        west, south, east, north = wanted["bbox"]
+        found = [
+            item
+            for item in self.items
+            if item["collection"] in wanted["collections"]
+            and first <= item["properties"]["datetime"] <= last
+            and item["bbox"][2] >= west and item["bbox"][0] <= east
+            and item["bbox"][3] >= south and item["bbox"][1] <= north
+            and (not self.obeys or self.clear(item["properties"].get("eo:cloud_cover"), wanted))
+        ][: self.most]  # fmt: skip
+        start = int(wanted.get("start", 0))
+        stop = start + int(wanted["limit"])
+        page = {"type": "FeatureCollection", "features": found[start:stop], "links": []}
+        if self.says_matched:
+            page["numberMatched"] = len(found)
+        if stop < len(found):
+            link = {"rel": "next", "href": f"{self.url}/search", "method": asked.method}
+            if asked.method == "POST":
+                page["links"] = [{**link, "body": {**wanted, "start": stop}}]
+            else:
+                query = re.sub(r"&start=\d+", "", asked.query)
+                page["links"] = [{**link, "href": f"{self.url}/search?{query}&start={stop}"}]
+        return page
+
+    @staticmethod
+    def parsed(query: str) -> dict:
+        wanted = {name: values[0] for name, values in urllib.parse.parse_qs(query).items()}
+        wanted["collections"] = wanted["collections"].split(",")
+        wanted["bbox"] = [float(text) for text in wanted["bbox"].split(",")]
+        return wanted
+
+    @staticmethod
+    def clear(cover: float | None, wanted: dict) -> bool:
+        """What the cloud filter of a search means for a cover, None where the item does not say it."""
+        if "query" in wanted:
+            return cover is not None and cover <= wanted["query"]["eo:cloud_cover"]["lte"]
+        rule = wanted.get("filter")
+        if rule is None:
+            return True
+        if isinstance(rule, str):
+            most = re.match(r'"eo:cloud_cover" <= ([\d.]+)( OR "eo:cloud_cover" IS NULL)?$', rule)
+            return bool(most[2]) if cover is None else cover <= float(most[1])
+        parts = rule["args"] if rule["op"] == "or" else [rule]
+        known = {
+            "<=": lambda args: cover is not None and cover <= args[1],
+            "isNull": lambda args: cover is None,
+        }
+        return any(known[part["op"]](part["args"]) for part in parts)
+
+
+@pytest.fixture
+def fake_api(serve, tmp_path):
+    """`fake_api(items, **habits)` starts a `FakeApi`, which serves the files of `tmp_path` too."""
+    return lambda items, **habits: FakeApi(serve(tmp_path), items, **habits)
 
 
 @pytest.fixture

@@ -233,6 +233,7 @@ def test_a_404_asset_fails_with_its_name_and_nothing_is_left(shared, tmp_path, s
             end="2023-04-30",
             catalog=f"{server.url}/items.json",
             s2_bands=["B04"],
+            fail_on_missing=True,
         )
     assert list(target.iterdir()) == []
 

@@ -15,7 +15,7 @@ FROZEN = {
         "EXTENT": None, "CRS": None, "RESOLUTION": 10.0, "WIDTH": 0, "HEIGHT": 0, "START": None, "END": None,
         "CATALOG": None, "S2_BANDS": ["B02", "B03", "B04", "B08"], "S2_MASK": "none", "MAX_CLOUD": 100.0,
         "MIN_CLEAR": 0.0, "TIME_AXIS": "s2", "STEP_DAYS": 5, "FALLBACK_CATALOG": None, "CATALOG_AUTH": None,
-        "RESAMPLING": None, "RECIPE": None, "DRY_RUN": False, "LOAD": True, "OUTPUT": None,
+        "RESAMPLING": None, "FAIL_ON_MISSING": False, "RECIPE": None, "DRY_RUN": False, "LOAD": True, "OUTPUT": None,
     },
     "loadminicube": {"CUBE": None, "VARIABLES": None},
 }  # fmt: skip

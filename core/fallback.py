@@ -1,0 +1,63 @@
+"""The same scenes in a second catalog, for files that the first cannot give."""
+
+from __future__ import annotations
+
+import logging
+
+from .catalogs.access import Access
+from .catalogs.api import Query
+from .catalogs.http import Credentials
+from .catalogs.registry import Registry
+from .catalogs.search import search
+from .errors import MinicuberError
+from .plan import Plan
+from .progress import Progress
+from .sources import sentinel2 as s2
+from .sources.image_axis import without_duplicates
+from .timeline import checked_period
+
+log = logging.getLogger(__name__)
+
+
+class Twins:
+    """Finds the files of a plan's scenes in its fallback catalog, which is searched when it is first needed."""
+
+    def __init__(self, plan: Plan, registry: Registry) -> None:
+        self._plan, self._registry = plan, registry
+        self._source = plan.recipe.fallback_catalog
+        if plan.found.source == self._source:
+            self._source = ""  # it is in use already
+        self._scenes: dict[tuple, s2.Scene] | None = None
+        self._access: Access | None = None
+
+    def __call__(self, scene: s2.Scene, band: str) -> tuple[s2.BandFile, Access] | None:
+        """The file of a band of the same scene (platform, tile, sensing start) and how it is reached, or None.
+
+        To be called by one thread at a time.
+        """
+        if not self._source or not scene.tile:
+            return None
+        if self._scenes is None:
+            self._scenes = self._search()
+        twin = self._scenes.get((scene.platform, scene.tile, scene.sensing))
+        return (twin.files[band], self._access) if twin and band in twin.files else None
+
+    def _search(self) -> dict[tuple, s2.Scene]:
+        plan = self._plan
+        log.info("The fallback catalog %s is searched.", self._source)
+        query = Query(plan.grid.lonlat_bounds, *checked_period(plan.recipe.start, plan.recipe.end))
+        try:
+            # The credentials belong to the first catalog: no other server may see them.
+            found = search(self._source, query, self._registry, Progress())
+            scenes = [
+                s2.scene_of(item, plan.bands, self._registry.collection_of(found.catalog, item))
+                for item in found.items
+                if s2.is_sentinel2(item)
+            ]
+        except MinicuberError as error:
+            log.warning("The fallback catalog cannot help: %s", error)
+            return {}
+        url = found.catalog.url if found.catalog else self._source
+        self._access = Access(self._registry, found.catalog, url, Credentials())
+        names = found.catalog.default_ids if found.catalog else ()
+        return {(s.platform, s.tile, s.sensing): s for s in without_duplicates(scenes, names)}
