@@ -8,8 +8,6 @@ is bounded by a few blocks, whatever the length of the axis.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import json
 import logging
 import threading
 from collections import deque
@@ -20,15 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from .blocks import Block, blocks_of, reduced
 from .cube.encoding import BY_KIND
-from .cube.write import EPOCH
 from .errors import InputError, SourceError
 from .estimate import bytes_to_fetch
 from .fetching import Fetcher, Losses, raise_if_lost
 from .partstore import PartStore
 from .plan import Plan, Step
 from .progress import Progress
-from .sources.composite import latest_clear, taken
 from .sources.image_axis import ImageDate
 from .sources.offset_check import OffsetCheck, OffsetStep
 from .sources.sentinel2_bands import BANDS, scl_to_mask
@@ -36,11 +33,9 @@ from .sources.sentinel2_bands import BANDS, scl_to_mask
 log = logging.getLogger(__name__)
 
 THREADS = 16  # reads wait for the network, not for the processor
-BLOCK_BYTES = 64_000_000  # packed images of a block
 BLOCK_STEPS = 16  # a divisor of the cube's chunk in time
 BLOCKS_AHEAD = 2  # that are being read while one is reduced and written
 CLASSES_STEP = 32  # dates whose classifications are kept together
-NO_IMAGE = -1  # in s2_image_date
 POLL = 0.2  # seconds between two looks at cancel
 
 
@@ -55,19 +50,6 @@ class Gathered:
     missing: list[str]
     methods: dict[str, set[str]]
     offset_steps: list[OffsetStep] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Block:
-    """Some steps in a row, from number `start` of the axis on; `key` names all that its values depend on."""
-
-    start: int
-    steps: list[Step]
-    key: str
-
-    @property
-    def dates(self) -> list[ImageDate]:
-        return [date for step in self.steps for date in step.dates]
 
 
 @dataclass
@@ -102,7 +84,7 @@ class Images:
         steps = [Step(date.day, (date,)) for step in self.plan.steps for date in step.dates]
         shares: dict[dt.date, float] = {}
         unknown: list[dt.date] = []
-        for block in self._blocks("classes", steps, ("SCL",), CLASSES_STEP):
+        for block in blocks_of(self.plan, "classes", steps, ("SCL",), CLASSES_STEP):
             info = self._store.finished(block.key)
             if info is None or info["missing"]:
                 info = self._judge(block, len(shares), len(steps), progress)
@@ -187,7 +169,7 @@ class Images:
         """The blocks in order with what was recorded of them; what is not in the store is read."""
         n_images = max(sum(len(step.dates) for step in self.plan.steps), 1)
         images_before = 0
-        blocks = iter(self._blocks("images", self.plan.steps, self.plan.bands, BLOCK_STEPS))
+        blocks = iter(blocks_of(self.plan, "images", self.plan.steps, self.plan.bands, BLOCK_STEPS))
         ahead: deque[Block | _Reading] = deque()
         with ThreadPoolExecutor(self._threads) as pool:
             try:
@@ -214,43 +196,6 @@ class Images:
                 for each in ahead:
                     for task in each.tasks if isinstance(each, _Reading) else ():
                         task.cancel()
-
-    def _blocks(self, kind: str, steps: list[Step], bands: tuple[str, ...], most: int) -> list[Block]:
-        """Equal runs of steps, a power of two long, whose images together stay below `BLOCK_BYTES`."""
-        images = max((len(step.dates) for step in steps), default=1) or 1
-        size = 2 * len(bands) * images * self.plan.grid.width * self.plan.grid.height
-        length = most
-        while length > 1 and length * size > BLOCK_BYTES:
-            length //= 2
-        return [
-            Block(start, part, self._key(kind, start, part, bands))
-            for start in range(0, len(steps), length)
-            for part in [steps[start : start + length]]
-        ]
-
-    def _key(self, kind: str, start: int, steps: list[Step], bands: tuple[str, ...]) -> str:
-        recipe = self.plan.recipe
-        what = [
-            self.plan.grid.to_json(),
-            bands,
-            recipe.resampling,
-            recipe.time_axis,
-            [
-                [step.day.isoformat()]
-                + [
-                    [scene.id, scene.baseline]
-                    + [
-                        [band, file.raster.href.split("?")[0], file.scale, file.offset, file.nodata]
-                        for band, file in sorted(scene.files.items())
-                        if band in bands
-                    ]
-                    for scene in step.scenes
-                ]
-                for step in steps
-            ],
-        ]
-        text = json.dumps(what, sort_keys=True)
-        return f"{kind}-{start:05d}-{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -307,105 +252,14 @@ class Images:
         for day, band, stored in self._finished(reading, progress, before, n_images):
             images[day, band] = stored
         raise_if_lost(reading.losses)
-        arrays = self._empty(len(block.steps))
-        clipped: dict[str, int] = {}
-        if self.plan.recipe.time_axis != "regular":
-            for task, (_, band) in reading.tasks.items():
-                clipped[f"s2_{band}"] = clipped.get(f"s2_{band}", 0) + task.result()[1]
-        reading.tasks.clear()  # and with them a second copy of every image
-        check = OffsetCheck()
-        missing = np.ones((len(block.steps), *self.plan.grid.shape), bool)
-        for number, step in enumerate(block.steps):
-            self._put(arrays, missing, number, step, images, check)
-        if self.plan.recipe.time_axis == "regular":
-            clipped = {f"s2_{band}": _at_the_limit(band, arrays[f"s2_{band}"]) for band in self.plan.bands}
-        info = {
+        clipped = dict.fromkeys(self.plan.bands, 0)
+        for task, (_, band) in reading.tasks.items():
+            clipped[band] += task.result()[1]
+        reading.tasks.clear()  # and with them a second hold on every image
+        arrays, info = reduced(self.plan, block, images, clipped)
+        info |= {
             "missing": reading.losses.by_day,
             "reasons": reading.losses.reasons[:1],
             "methods": {band: sorted(methods) for band, methods in reading.used.items()},
-            "clipped": {name: count for name, count in clipped.items() if count},
-            **self._shares(arrays, missing),
         }
-        maps, info["offset_dates"] = check.state()
-        arrays |= {f"offset_{number}": maps[kind] for number, kind in enumerate(info["offset_dates"])}
         self._store.record(block.key, arrays, info)
-
-    def _empty(self, n_steps: int) -> dict[str, np.ndarray]:
-        """Arrays of a block as the cube stores them, without any image."""
-        shape = (n_steps, *self.plan.grid.shape)
-        arrays = {}
-        for band in self.plan.bands:
-            encoding = BY_KIND[BANDS[band].kind]
-            arrays[f"s2_{band}"] = np.full(shape, encoding.fill or 0, encoding.dtype)
-        if self.plan.recipe.time_axis == "regular":
-            arrays["s2_image_date"] = np.full(shape, NO_IMAGE, np.int32)
-        return arrays
-
-    def _put(
-        self, arrays, missing: np.ndarray, number: int, step: Step, images: dict, check: OffsetCheck
-    ) -> None:
-        """Reduce the images of one step to one and put it into the block."""
-        if not step.dates:
-            return
-        bands = {band: np.stack([images[date.day, band] for date in step.dates]) for band in self.plan.bands}
-        valid = {band: _valid(band, stored) for band, stored in bands.items()}
-        reflectance = [valid[band] for band in bands if BANDS[band].kind == "reflectance"]
-        lacking = ~np.all(reflectance, axis=0) if reflectance else np.zeros_like(next(iter(valid.values())))
-        mask = scl_to_mask(bands["SCL"], lacking) if "SCL" in bands else None
-        self._look_at_offsets(step, bands, mask, check)
-        if self.plan.recipe.time_axis != "regular":
-            for band, stored in bands.items():
-                arrays[f"s2_{band}"][number] = stored[0]
-            missing[number] = lacking[0]
-            return
-        # The classification says what a pixel is; whether it is there the other bands say.
-        whole = np.all([valid[band] for band in bands if band != "SCL"] or [valid["SCL"]], axis=0)
-        some = np.any(list(valid.values()), axis=0)
-        choice = latest_clear(whole if mask is None else mask == 0, whole, some)
-        for band, stored in bands.items():
-            arrays[f"s2_{band}"][number] = taken(stored, choice, BY_KIND[BANDS[band].kind].fill or 0)
-        missing[number] = taken(lacking, choice, True)
-        days = np.array([(date.day - EPOCH).days for date in step.dates], np.int32)
-        arrays["s2_image_date"][number] = np.where(choice < 0, NO_IMAGE, days[np.maximum(choice, 0)])
-
-    def _look_at_offsets(self, step: Step, bands, mask: np.ndarray | None, check: OffsetCheck) -> None:
-        band = next((band for band in ("B04", "B03", "B02", *BANDS) if band in bands), None)
-        if band is None or BANDS[band].kind != "reflectance":
-            return
-        for number, date in enumerate(step.dates):
-            kinds = {_kind(scene, band) for scene in date.scenes if band in scene.files}
-            if len(kinds) == 1:
-                clear = None if mask is None else mask[number] == 0
-                check.add(kinds.pop(), BY_KIND["reflectance"].unpack(bands[band][number]), clear)
-
-    def _shares(self, arrays: dict[str, np.ndarray], missing: np.ndarray) -> dict[str, list]:
-        """Per step: whether it has a value, and the share of its pixels that is clear; adds the mask."""
-        valid = [_valid(band, arrays[f"s2_{band}"]).any(axis=(1, 2)) for band in self.plan.bands]
-        clear = [None] * len(missing)
-        if "s2_SCL" in arrays:
-            mask = scl_to_mask(arrays["s2_SCL"], missing)
-            clear = (mask == 0).mean(axis=(1, 2)).tolist()
-            if self.plan.recipe.s2_mask == "scl":
-                arrays["s2_mask"] = mask
-            if "SCL" not in self.plan.recipe.s2_bands:
-                del arrays["s2_SCL"]
-        return {"avail": np.any(valid, axis=0).astype(int).tolist(), "clear_share": clear}
-
-
-def _kind(scene: Any, band: str) -> str:
-    offset = scene.files[band].offset
-    return f"baseline {scene.baseline or 'unknown'} with offset {offset:g}"
-
-
-def _at_the_limit(band: str, stored: np.ndarray) -> int:
-    """How many values of a packed image are the largest or smallest that it can hold."""
-    encoding = BY_KIND[BANDS[band].kind]
-    if encoding.scale is None:
-        return 0
-    ends = encoding.pack(np.array([np.inf, -np.inf]))[0] if encoding.dtype == "int16" else [65534]
-    return int(np.isin(stored, ends).sum())
-
-
-def _valid(band: str, stored: np.ndarray) -> np.ndarray:
-    """Where a packed image has a value."""
-    return stored != (BY_KIND[BANDS[band].kind].fill or 0)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from .blocks import NO_IMAGE
 from .cube.encoding import ATMOSPHERE, CLASSES, REFLECTANCE, Encoding, Variable, flags
-from .images import NO_IMAGE, Gathered
+from .images import Gathered
 from .plan import Plan
 from .sources.sentinel2_bands import BANDS, MASK_CLASSES, SCL_CLASSES, Band
 from .timeline import now
@@ -126,7 +127,9 @@ def write_per_date(cube: Any, plan: Plan, told: Gathered) -> None:
     add("s2_avail", told.avail, "1 where the step has a valid pixel", units="1")
     joined = [" ".join(scene.id for scene in step.scenes) for step in plan.steps]
     add("s2_item_id", joined, "items of the step; those of one date in the order in which they fill pixels")
-    add("s2_missing_assets", told.missing, "files of the step that could not be had, whose pixels are missing")
+    add(
+        "s2_missing_assets", told.missing, "files of the step that could not be had, whose pixels are missing"
+    )
     add("s2_platform", of("platform", ""), f"platform of {who}")
     add("s2_processing_baseline", of("baseline", ""), f"processing baseline of {who}")
     orbits = np.array([-1 if orbit is None else orbit for orbit in of("orbit", None)], dtype=np.int32)

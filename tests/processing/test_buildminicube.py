@@ -129,8 +129,10 @@ def order(demo, **changes):
 def test_zarr_cube_shows_the_same_layers_as_netcdf(run, demo, tmp_path):
     for name in ("cube.nc", "cube.zarr"):
         run("buildminicube", order(demo, OUTPUT=str(tmp_path / name), LOAD=True, END="2021-06-20"))
-        loaded = [layer for layer in QgsProject.instance().mapLayers().values()]
-        assert {layer.name() for layer in loaded} == {"s2_B02", "s2_SCL"} and all(la.isValid() for la in loaded)
+        loaded = list(QgsProject.instance().mapLayers().values())
+        assert {layer.name() for layer in loaded} == {"s2_B02", "s2_SCL"} and all(
+            la.isValid() for la in loaded
+        )
         QgsProject.instance().clear()
         (tmp_path / "cube.layers").rename(tmp_path / f"{name}.layers")
     for variable in ("s2_B02", "s2_SCL"):
@@ -169,7 +171,9 @@ def test_regular_axis_clear_dates_and_methods_reach_the_core(run, demo, tmp_path
 def test_recipe_alone_is_enough_and_wins(run, demo, tmp_path):
     first, second = tmp_path / "a.nc", tmp_path / "b.nc"
     run("buildminicube", order(demo, OUTPUT=str(first), END="2021-06-20"))
-    result = run("buildminicube", {"RECIPE": str(first), "OUTPUT": str(second), "LOAD": False, "S2_BANDS": ["B8A"]})
+    result = run(
+        "buildminicube", {"RECIPE": str(first), "OUTPUT": str(second), "LOAD": False, "S2_BANDS": ["B8A"]}
+    )
     assert result["N_DATES"] == 4
     for band in range(1, 5):
         np.testing.assert_array_equal(
@@ -229,7 +233,7 @@ def test_credentials_of_qgis_reach_the_catalog_and_nothing_else(run, demo, tmp_p
     feedback = feedback_class()
     try:
         changes = {"CATALOG": address, "END": "2021-06-06", "OUTPUT": str(tmp_path / "cube.nc")}
-        with pytest.raises(QgsProcessingException, match="HTTP 401.*CATALOG_AUTH"):
+        with pytest.raises(QgsProcessingException, match=r"HTTP 401.*CATALOG_AUTH"):
             run("buildminicube", order(demo, **changes))
         run("buildminicube", order(demo, **changes, CATALOG_AUTH=config.id()), feedback)
     finally:
