@@ -8,6 +8,7 @@ read in place of pixels.
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import warnings
@@ -40,12 +41,32 @@ GDAL_OPTIONS = {
     "GDAL_HTTP_RETRY_DELAY": 0.5,
     "GDAL_HTTP_CONNECTTIMEOUT": 10,
     "GDAL_HTTP_TIMEOUT": 60,
+    "GDAL_HTTP_LOW_SPEED_LIMIT": 100,  # bytes per second; a transfer that is slower
+    "GDAL_HTTP_LOW_SPEED_TIME": 20,  # for so many seconds has stalled
     "VSI_CACHE": True,
+    # GDAL would remember for the whole process that a file could not be had, or the half of it that came.
+    "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/",
 }
 # rasterio silences this warning about its own scratch arrays in a way that leaks between threads.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+
+def _shown(text: str) -> str:
+    """A text of GDAL's without queries, which hold signatures; it writes them after bare names of files too."""
+    return re.sub(r"\?[^\s'\"]*", "", redacted(text))
+
+
+def _log_shown(record: logging.LogRecord) -> bool:
+    record.msg, record.args = _shown(record.getMessage()), ()
+    return True
+
+
+for _name in ("rasterio._env", "rasterio._err"):
+    logging.getLogger(_name).addFilter(_log_shown)
 ON_LATTICE = 0.01  # of a pixel, over the whole grid: less is the rounding of somebody's metadata
-EXPIRED = re.compile(r"\b(401|403)\b")  # what a server answers to a signature that it does not accept
+# What GDAL says when a server refuses a file, because of keys or a signature, and for another reason.
+DENIED = re.compile(r"response code: 40[13]|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch")
+OTHERWISE = re.compile(r"response code: (?!40[13])\d")
 FINER = 0.95  # a source pixel below this share of the grid's is averaged
 
 
@@ -134,8 +155,11 @@ def _opened(address: Address, href: str) -> Iterator[rasterio.DatasetReader]:
         ):
             yield source
     except RasterioError as error:
-        reason = redacted(_whole_reason(error))[:200]
-        raise SourceError(f"The file {redacted(href)} cannot be read ({reason}).") from error
+        reason = _shown(_whole_reason(error))[:200]
+        if DENIED.search(reason) and not address.signed:
+            reason += "; CATALOG_AUTH chooses the credentials"
+        # Not from the error: whoever prints that prints the signature.
+        raise SourceError(f"The file {redacted(href)} cannot be read ({reason}).") from None
 
 
 def _whole_reason(error: BaseException | None) -> str:
@@ -177,13 +201,17 @@ def read_band(
         with _opened(address, href) as source:
             return _read(source, file, grid, classes, choice, used)
     except SourceError as error:
-        if access is None or not access.signs(href) or not EXPIRED.search(_whole_reason(error)):
+        # Beyond a file's first request GDAL does not tell that a signature was refused.
+        if not address.signed or OTHERWISE.search(error.message):
             raise
     with _opened(access.address(href, refused=address), href) as source:
         return _read(source, file, grid, classes, choice, used)
 
 
 def _read(source, file, grid, classes, choice, used):
+    if source.transform.is_identity:
+        # Also what is left of a file whose header came by halves: GDAL goes on without the tags that it lacks.
+        raise SourceError(f"The file {redacted(file.raster.href)} does not say where it lies.")
     crs = crs_of(source, file.raster)
     place = placement(source.transform, crs, grid)
     missing = 0 if classes else math.nan

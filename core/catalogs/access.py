@@ -18,21 +18,24 @@ from ..errors import InputError, SourceError
 from ..secrets import redacted
 from ..timeline import UTC, parse_instant
 from .entries import S3, Catalog
-from .http import Credentials, get_json, new_session, origin
+from .http import TIMEOUT, Credentials, bound_auth, new_session, origin, reason
 from .registry import Registry
 
 log = logging.getLogger(__name__)
 
 TOKEN_MARGIN = dt.timedelta(minutes=5)  # a token is not used for the last minutes of its life
+FAILURE_LIFE = dt.timedelta(seconds=30)  # so long nobody asks again for a token that could not be had
 TOKEN_LIFE = dt.timedelta(minutes=45)  # of a token that does not say how long it lives
 
 
 @dataclass(frozen=True)
 class Address:
-    """`path`: what GDAL opens. `options`: GDAL's settings for it, which may hold keys."""
+    """`path`: what GDAL opens. `options`: GDAL's settings for it, which may hold keys. `signed`: whether a
+    signature that may expire is in the path."""
 
     path: str = field(repr=False)
     options: dict[str, str] = field(default_factory=dict, repr=False)
+    signed: bool = False
 
 
 class Access:
@@ -49,6 +52,7 @@ class Access:
         self._registry, self._catalog, self._url = registry, catalog, url
         self._credentials = credentials or Credentials()
         self._tokens: dict[str, tuple[str, dt.datetime]] = {}
+        self._failed: dict[str, tuple[str, dt.datetime]] = {}  # why a token could not be had, and when
         self._lock = threading.Lock()
 
     def address(self, href: str, refused: Address | None = None) -> Address:
@@ -69,12 +73,8 @@ class Access:
         token_url = self._registry.token_url(href)
         if token_url:
             token = self._token(token_url, href, refused)
-            return Address(f"{href}{'&' if '?' in href else '?'}{token}")
-        return Address(href, self._http_options(href))
-
-    def signs(self, href: str) -> bool:
-        """Whether an href gets a signature that may expire."""
-        return self._registry.token_url(href) is not None
+            return Address(f"/vsicurl/{href}{'&' if '?' in href else '?'}{token}", signed=True)
+        return self._http_address(href)
 
     def check(self, hrefs: list[str]) -> None:
         """Raises `InputError` before anything is read when files need keys that nobody has given."""
@@ -96,6 +96,7 @@ class Access:
             return {
                 "AWS_ACCESS_KEY_ID": self._credentials.username,
                 "AWS_SECRET_ACCESS_KEY": self._credentials.password,
+                "AWS_SESSION_TOKEN": "",  # one in the environment belongs to other keys
             }
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         found = {name: os.environ[name] for name in names if os.environ.get(name)}
@@ -122,32 +123,62 @@ class Access:
             options["AWS_REQUEST_PAYER"] = "requester"
         return options
 
-    def _http_options(self, href: str) -> dict[str, str]:
+    def _http_address(self, href: str) -> Address:
         """Credentials go to the catalog's own server alone."""
         given, catalog = self._credentials, self._catalog
         keys_only = catalog is not None and catalog.s3 is not None and catalog.s3.keys
+        # Without its prefix rasterio would look for keys of Amazon's for every file on a server of Amazon's.
+        path = f"/vsicurl/{href}"
         if not given.given or keys_only or origin(href) != origin(self._url):
-            return {}
-        if given.header:
-            return {"GDAL_HTTP_HEADERS": f"{given.header}: {given.value}"}
-        return {"GDAL_HTTP_USERPWD": f"{given.username}:{given.password}", "GDAL_HTTP_AUTH": "BASIC"}
+            return Address(path)
+        if not given.header:
+            login = f"{given.username}:{given.password}"
+            return Address(path, {"GDAL_HTTP_USERPWD": login, "GDAL_HTTP_AUTH": "BASIC"})
+        if given.header.lower() != "authorization":
+            # Any other header GDAL would send along to wherever a redirect leads.
+            end = self._end_of(href)
+            if origin(end) != origin(href):
+                return Address(f"/vsicurl/{end}")
+        # The line's end keeps GDAL from taking commas and quotation marks for its own.
+        return Address(path, {"GDAL_HTTP_HEADERS": f"{given.header}: {given.value}\r\n"})
+
+    def _end_of(self, href: str) -> str:
+        """Where an href leads to in the end."""
+        try:
+            with new_session(bound_auth(self._credentials, self._url)) as session:
+                return session.head(href, timeout=TIMEOUT, allow_redirects=True).url
+        except requests.RequestException as error:
+            raise SourceError(f"The file {redacted(href)} cannot be read ({reason(error)}).") from error
 
     def _token(self, url: str, href: str, refused: Address | None) -> str:
         with self._lock:
             token, until = self._tokens.get(url, ("", dt.datetime.min.replace(tzinfo=UTC)))
-            now = dt.datetime.now(UTC)
             # Of several threads that were refused with one token, the first renews it for all.
-            if now > until or (refused is not None and refused.path.endswith(token)):
+            if dt.datetime.now(UTC) <= until and not (refused and refused.path.endswith(token)):
+                return token
+            why, failed = self._failed.get(url, ("", dt.datetime.min.replace(tzinfo=UTC)))
+            # Nor do the others go through all attempts again when the first has just failed.
+            if dt.datetime.now(UTC) - failed > FAILURE_LIFE:
                 try:
-                    with new_session() as session:
-                        answer = get_json(session, url)
-                    token = str(answer["token"]).lstrip("?")
-                    expiry = answer.get("msft:expiry")
-                    until = (parse_instant(expiry) if expiry else now + TOKEN_LIFE) - TOKEN_MARGIN
-                except (SourceError, KeyError, TypeError, ValueError, requests.RequestException) as error:
-                    raise SourceError(
-                        f"The signature for files of {urlsplit(href).netloc} cannot be had from {redacted(url)} ({error}).",
-                        "Try again later.",
-                    ) from error
-                self._tokens[url] = (token, until)
-            return token
+                    self._tokens[url] = _new_token(url)
+                    return self._tokens[url][0]
+                except requests.RequestException as error:
+                    why = reason(error)
+                except (KeyError, TypeError, ValueError, AttributeError):
+                    why = "its answer holds no token"
+                self._failed[url] = why, dt.datetime.now(UTC)
+            raise SourceError(
+                f"The signature for files of {urlsplit(href).netloc} cannot be had from {redacted(url)} ({why}).",
+                "Try again later, or another catalog.",
+            )
+
+
+def _new_token(url: str) -> tuple[str, dt.datetime]:
+    """A token and until when it may be used."""
+    with new_session() as session:
+        answer = session.get(url, timeout=TIMEOUT, headers={"Accept": "application/json"})
+    answer.raise_for_status()
+    content, now = answer.json(), dt.datetime.now(UTC)
+    expiry = content.get("msft:expiry")
+    life = parse_instant(expiry) - now if expiry else TOKEN_LIFE
+    return content["token"].lstrip("?"), now + life - min(TOKEN_MARGIN, life / 2)

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import re
+import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from ..errors import SourceError
 
 TIMEOUT = (10, 60)  # seconds to connect, to answer
-RETRIES = Retry(
+DENIED, DENIED_HINT = (401, 403), "Choose the credentials in CATALOG_AUTH."
+LONGEST_PAUSE = 60  # seconds; a server may ask for a day
+
+
+class _Retry(Retry):
+    def get_retry_after(self, response: Any) -> float | None:
+        pause = super().get_retry_after(response)
+        return None if pause is None else min(pause, LONGEST_PAUSE)
+
+
+RETRIES = _Retry(
     total=6,
     connect=3,
     read=2,  # an answer that does not come within the time-out
@@ -46,7 +59,7 @@ def origin(url: str) -> tuple[str, str]:
 
 
 class _BoundAuth(requests.auth.AuthBase):
-    """Adds the credentials to requests to one origin and to no other, also when pages or redirects lead there."""
+    """Adds the credentials to requests to one origin and to no other, also when pages lead there."""
 
     def __init__(self, credentials: Credentials, url: str) -> None:
         self._credentials, self._origin = credentials, origin(url)
@@ -59,24 +72,52 @@ class _BoundAuth(requests.auth.AuthBase):
                 requests.auth.HTTPBasicAuth(self._credentials.username, self._credentials.password)(request)
         return request
 
+    def take_back(self, request: requests.PreparedRequest) -> None:
+        """Remove the header from a request that a redirect leads to another origin."""
+        if origin(request.url) != self._origin:
+            request.headers.pop(self._credentials.header or "Authorization", None)
 
-def bound_auth(credentials: Credentials, url: str) -> requests.auth.AuthBase | None:
+
+def bound_auth(credentials: Credentials, url: str) -> _BoundAuth | None:
     """Credentials for a session of requests, valid for the origin of `url` alone."""
     return _BoundAuth(credentials, url) if credentials.given else None
 
 
+class _Session(requests.Session):
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Before a redirect is followed: requests itself takes only `Authorization` back."""
+        super().rebuild_auth(prepared_request, response)
+        if isinstance(self.auth, _BoundAuth):
+            self.auth.take_back(prepared_request)
+
+
+class _Adapter(HTTPAdapter):
+    """Asks again, too, when the connection is lost in the middle of an answer, where urllib3 gives up."""
+
+    def send(
+        self, request: requests.PreparedRequest, stream: bool = False, **options: Any
+    ) -> requests.Response:
+        attempts = min(self.max_retries.total, self.max_retries.read)
+        while True:
+            answer = super().send(request, stream=stream, **options)
+            try:
+                if not stream:
+                    answer.content  # noqa: B018  (reads it)
+                return answer
+            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+                if attempts <= 0:
+                    raise
+                attempts -= 1
+                time.sleep(self.max_retries.backoff_factor)
+
+
 def new_session(auth: requests.auth.AuthBase | None = None) -> requests.Session:
     """A session that asks again, with growing pauses, after 429, 5xx, time-outs and lost connections."""
-    session = requests.Session()
+    session = _Session()
     session.auth = auth
-    mount_retries(session)
-    return session
-
-
-def mount_retries(session: requests.Session) -> None:
-    """Let a session that somebody else made ask again as ours do."""
     for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(max_retries=RETRIES))
+        session.mount(scheme, _Adapter(max_retries=RETRIES))
+    return session
 
 
 def get_json(session: requests.Session, url: str) -> Any:
@@ -92,8 +133,8 @@ def get_json(session: requests.Session, url: str) -> Any:
         answer.raise_for_status()
     except requests.RequestException as error:
         hint = "Check the address and the network, or try again later."
-        if isinstance(error, requests.HTTPError) and error.response.status_code in (401, 403):
-            hint = "Choose the credentials in CATALOG_AUTH."
+        if isinstance(error, requests.HTTPError) and error.response.status_code in DENIED:
+            hint = DENIED_HINT
         raise SourceError(f"The catalog at {url} does not answer ({reason(error)}).", hint) from error
     try:
         return answer.json()
@@ -107,12 +148,20 @@ def get_json(session: requests.Session, url: str) -> Any:
 
 def reason(error: Exception) -> str:
     """Why a request failed, in a few words without addresses."""
+    cause = (
+        getattr(error.args[0], "reason", None) if error.args else None
+    )  # of urllib3, after several attempts
     if isinstance(error, requests.HTTPError):
         return f"HTTP {error.response.status_code}"
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout) or isinstance(cause, ReadTimeoutError):
         return "time-out"
     if isinstance(error, requests.exceptions.SSLError):
         return "its certificate is not trusted"
     if isinstance(error, requests.exceptions.RetryError):
-        return "it refused every one of several attempts"
+        status = re.search(r"\b\d{3}\b", str(cause))
+        return f"{'HTTP ' + status[0] if status else 'an error'} at every one of several attempts"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection was lost in the middle of its answer"
+    if isinstance(error, requests.exceptions.JSONDecodeError):
+        return "its answer is not JSON"
     return "no connection" if isinstance(error, requests.ConnectionError) else type(error).__name__

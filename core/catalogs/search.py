@@ -19,7 +19,7 @@ from ..grid import Bounds
 from ..progress import Progress
 from ..timeline import parse_instant
 from .api import Query, is_api, search_api
-from .entries import Catalog
+from .entries import Catalog, Limits
 from .http import Credentials, bound_auth, get_json, new_session
 from .items import bbox
 from .registry import Registry
@@ -108,19 +108,30 @@ def _remote(
     with new_session(auth) as session:
         content = get_json(session, url)
         if isinstance(content, dict) and is_api(content):
-            page = (catalog.limits.page if catalog else None) or PAGE
-            items = search_api(url, content, query, collections, catalog is not None, page, auth, progress)
+            limits = catalog.limits if catalog else Limits()
+            items = search_api(
+                url,
+                content,
+                query,
+                collections,
+                catalog is not None,
+                limits.page or PAGE,
+                limits.most,
+                auth,
+                progress,
+            )
         else:
             items = items_of(content, url, functools.partial(get_json, session), progress)
+    replaced = tuple(catalog.replaced_hrefs) if catalog else ()
     for item in items:
-        _refuse_local_hrefs(item, url)
+        _refuse_local_hrefs(item, url, replaced)
     return items
 
 
-def _refuse_local_hrefs(item: dict[str, Any], catalog: str) -> None:
-    """A remote catalog must not make this machine read its own files."""
+def _refuse_local_hrefs(item: dict[str, Any], catalog: str, replaced: tuple[str, ...]) -> None:
+    """A remote catalog must not make this machine read its own files; `replaced`: beginnings that are never read."""
     for key, asset in item["assets"].items():
-        if urlsplit(asset["href"]).scheme not in NETWORK:
+        if urlsplit(asset["href"]).scheme not in NETWORK and not asset["href"].startswith(replaced):
             raise SourceError(
                 f"Item {item['id']} of {catalog} refers to a file that is not on the network: asset {key}.",
                 "Do not use this catalog.",

@@ -44,7 +44,8 @@ class Listener(ThreadingHTTPServer):
     request_queue_size = 64  # 16 threads connect at once
 
     def handle_error(self, request, client_address) -> None:
-        """A client that hangs up is no news."""
+        if not isinstance(sys.exception(), ConnectionError):  # a client that hangs up is no news
+            super().handle_error(request, client_address)
 
 
 class FileServer:
@@ -52,7 +53,7 @@ class FileServer:
 
     `rule` comes first: a function of what was asked (all of which is kept in `asked`) that returns None to go on,
     a status, or a dictionary: `status`, `headers`, `body` or `json`, `delay` (seconds before the answer), `cut`
-    (whether the connection is lost in the middle of the body).
+    (whether the connection is lost in the middle of the body); `cut` alone is that of the usual answer.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -63,6 +64,7 @@ class FileServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            cut = False
 
             def do_HEAD(self) -> None:
                 self.answer(body=False)
@@ -81,6 +83,8 @@ class FileServer:
                 asked = Asked(self.command, path, query, self.headers, sent)
                 server.asked.append(asked)
                 ruled = server.rule(asked)
+                if ruled == {"cut": True}:
+                    self.cut, ruled = True, None
                 if isinstance(ruled, dict):
                     return self.special(body, **ruled)
                 special = server.answers.get(path) if ruled is None else ruled
@@ -104,11 +108,8 @@ class FileServer:
                 time.sleep(delay)
                 kind = "text/plain" if json is None else "application/json"
                 data = body if json is None else dumps(json)
-                extra = {"Content-Type": kind, **(headers or {})}
-                if cut:
-                    extra["Content-Length"], data = str(len(data)), data[: len(data) // 2]
-                    self.close_connection = True
-                self.reply(status, None, data, wanted, extra)
+                self.cut = cut
+                self.reply(status, None, data, wanted, {"Content-Type": kind, **(headers or {})})
 
             def reply(self, status, kind, data, body, extra=None) -> None:
                 extra = extra or {}
@@ -122,14 +123,16 @@ class FileServer:
                     self.send_header(name, value)
                 self.end_headers()
                 if body:
-                    self.wfile.write(data)
+                    self.wfile.write(data[: len(data) // 2] if self.cut else data)
+                if self.cut:
+                    self.close_connection = True
 
             def log_message(self, *args) -> None:
                 pass
 
         self._server = Listener(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()
@@ -205,7 +208,8 @@ class FakeApi:
         classes += [
             f"http://www.opengis.net/spec/cql2/1.0/conf/{end}" for end in self.conforms if "cql2" in end
         ]
-        links = [{"rel": "search", "href": f"{self.url}/search", "method": method} for method in self.methods]
+        search = {"rel": "search", "type": "application/geo+json", "href": f"{self.url}/search"}
+        links = [{**search, "method": method} for method in self.methods]
         links += [{"rel": rel, "href": self.url} for rel in ("self", "root")]
         links += [{"rel": "data", "href": f"{self.url}/collections"}]
         return {**self.document("Catalog", "api"), "conformsTo": classes, "links": links}
@@ -322,3 +326,14 @@ def demo_data(tmp_path_factory) -> dict:
     from minicuber.core.progress import Progress
 
     return run_job("createdemodata", {"output": str(tmp_path_factory.mktemp("demo") / "demo")}, Progress())
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """The address of a real S3 (moto) on loopback."""
+    moto = pytest.importorskip("moto.server", reason="moto is not installed")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
