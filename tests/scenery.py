@@ -32,11 +32,12 @@ def scene(
     values: dict[str, Any] | None = None,
     properties: dict[str, Any] | None = None,
     drop: tuple[str, ...] = (),
+    block: int = 64,
 ) -> dict[str, Any]:
     """Write the files of a scene of `size` x `size` pixels of 10 m below `corner` (west, north) and return its item.
 
     `values`: band to DN or class, a number or an array at the band's own pixel size. `properties`: added to those
-    of the item, None takes one away. `drop`: fields of the item's assets and properties that shall be absent.
+    of the item, None takes one away. `block`: pixels of a tile of the files. `drop`: fields of the item's assets and properties that shall be absent.
     """
     west, north = corner
     assets = {}
@@ -55,7 +56,7 @@ def scene(
         transform = rasterio.Affine(pixel, 0, west, 0, -pixel, north)
         with rasterio.open(
             path, "w", driver="GTiff", height=count, width=count, count=1, dtype=kind, crs=crs,
-            transform=transform, nodata=0, tiled=True, blockxsize=64, blockysize=64, compress="deflate",
+            transform=transform, nodata=0, tiled=True, blockxsize=block, blockysize=block, compress="deflate",
         ) as file:  # fmt: skip
             file.write(array.astype(kind), 1)
         assets[KEYS[band]] = {

@@ -58,6 +58,7 @@ class FileServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.answers, self.requests = folder, {}, Counter()
+        self.sent: Counter[str] = Counter()  # bytes by path
         self.rule: Callable[[Asked], int | dict | None] = lambda asked: None
         self.asked: list[Asked] = []
         server = self
@@ -124,6 +125,7 @@ class FileServer:
                 self.end_headers()
                 if body:
                     self.wfile.write(data[: len(data) // 2] if self.cut else data)
+                    server.sent[self.path.partition("?")[0].lstrip("/")] += len(data)
                 if self.cut:
                     self.close_connection = True
 
