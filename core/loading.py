@@ -44,9 +44,12 @@ GDAL_OPTIONS = {
     "GDAL_HTTP_LOW_SPEED_LIMIT": 100,  # bytes per second; a transfer that is slower
     "GDAL_HTTP_LOW_SPEED_TIME": 20,  # for so many seconds has stalled
     "VSI_CACHE": True,
-    # GDAL would remember for the whole process that a file could not be had, or the half of it that came.
-    "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/",
 }
+try:
+    from rasterio.cache import invalidate as _forget
+except ImportError:  # before rasterio 1.5, where everything is forgotten when a file is closed, and asked for twice
+    GDAL_OPTIONS["CPL_VSIL_CURL_NON_CACHED"] = "/vsicurl/:/vsis3/"
+    _forget = None
 # rasterio silences this warning about its own scratch arrays in a way that leaks between threads.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
@@ -201,6 +204,9 @@ def read_band(
         with _opened(address, href) as source:
             return _read(source, file, grid, classes, choice, used)
     except SourceError as error:
+        if _forget is not None:
+            # GDAL remembers for the whole process that a file could not be had, or the half of it that came.
+            _forget(address.path)
         # Beyond a file's first request GDAL does not tell that a signature was refused.
         if not address.signed or OTHERWISE.search(error.message):
             raise
