@@ -65,11 +65,12 @@ BY_KIND = {"reflectance": REFLECTANCE, "atmosphere": ATMOSPHERE, "classes": CLAS
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable (time, y, x) of a cube: its name, encoding and attributes."""
+    """One variable (time, y, x) of a cube, or (y, x) if it is `static`: its name, encoding and attributes."""
 
     name: str
     encoding: Encoding
     attributes: dict[str, Any] = field(default_factory=dict)
+    static: bool = False
 
 
 def flags(classes: dict[int, str]) -> dict[str, Any]:
@@ -86,4 +87,8 @@ def grid_mapping(crs: str) -> dict[str, Any]:
     No GeoTransform, though GDAL reads one: the coordinates say it, and GDAL 3.12 turns a NetCDF upside down
     that has both.
     """
-    return {**CRS.from_user_input(crs).to_cf(), "spatial_ref": gdal_wkt(crs)}
+    mapping = CRS.from_user_input(crs).to_cf()
+    if "azimuth_of_central_line" in mapping:
+        # CF's table of oblique_mercator and the programs that check it disagree on the name: both are given.
+        mapping["azimuth"] = mapping["azimuth_of_central_line"]
+    return {**mapping, "spatial_ref": gdal_wkt(crs)}
