@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,9 +62,16 @@ def _key(plan: Plan, kind: str, start: int, steps: list[Step], bands: tuple[str,
         [
             [step.day.isoformat()]
             + [
-                [scene.id, scene.baseline]
+                [scene.id, scene.baseline, scene.version]
                 + [
-                    [band, file.raster.href.split("?")[0], file.scale, file.offset, file.nodata]
+                    [
+                        band,
+                        *_identity(file.raster.href),
+                        file.raster.size,
+                        file.scale,
+                        file.offset,
+                        file.nodata,
+                    ]
                     for band, file in sorted(scene.files.items())
                     if band in bands
                 ]
@@ -185,3 +193,12 @@ def _at_the_limit(band: str, stored: np.ndarray) -> int:
 def _valid(band: str, stored: np.ndarray) -> np.ndarray:
     """Where a packed image has a value."""
     return stored != (BY_KIND[BANDS[band].kind].fill or 0)
+
+
+def _identity(href: str) -> list:
+    """An href, and of a file on disk what tells that it was replaced."""
+    try:
+        state = os.stat(href)
+    except (OSError, ValueError):
+        return [href.split("?")[0]]
+    return [href, state.st_size, state.st_mtime_ns]

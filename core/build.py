@@ -6,10 +6,10 @@ search finds is planned before anything is read; reading is concurrent and bound
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import logging
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from .. import __version__
 from .catalogs.http import Credentials
 from .catalogs.registry import Registry, load_registry
 from .cube.describe import LayerInfo, best_date, describe_layers, title_of
-from .cube.layers import fresh_layers
+from .cube.layers import fresh_layers, layers_folder
 from .cube.part import check_replaceable, is_zarr_name, part_output, size_of
 from .cube.write import open_cube
 from .errors import InputError, StorageError
@@ -80,10 +80,13 @@ def build_minicube(parameters: BuildParameters, progress: Progress) -> BuildResu
     fields = dict(parameters.recipe)
     if parameters.recipe_file:
         fields |= read_recipe(Path(parameters.recipe_file))
+    for name in ("catalog", "fallback_catalog"):
+        if isinstance(fields.get(name), str) and fields[name] and Path(fields[name]).exists():
+            fields[name] = str(Path(fields[name]).absolute())  # the cube's recipe is read elsewhere
     recipe = from_json(Recipe, fields)
     output = None if parameters.dry_run else checked_output(parameters.output)
     registry = load_registry(parameters.catalogs_file)
-    credentials = Credentials(**parameters.credentials)
+    credentials = from_json(Credentials, parameters.credentials)
     plan = make_plan(recipe, registry, credentials, progress.part(0.0, 0.1))
     size, download = estimate_mb(plan, output is not None and is_zarr_name(output))
     height, width = plan.grid.shape
@@ -102,15 +105,15 @@ def build_minicube(parameters: BuildParameters, progress: Progress) -> BuildResu
     months = scenes_per_month([date for step in plan.steps for date in step.dates])
     for month, text in months.items():
         log.info("%s: %s", month, text)
-    days, layers = plan.days, ()
+    layers = ()
     if output is not None:
         parts = Path(parameters.parts_folder) if parameters.parts_folder else default_root()
-        days, layers = write_cube(plan, output, registry, parts, progress.part(0.1, 1.0))
+        plan, layers = write_cube(plan, output, registry, parts, progress.part(0.1, 1.0))
     return BuildResult(
         output=str(output or ""),
-        title=title_of(output, [day.isoformat() for day in days]) if output else "",
+        title=title_of(output, [day.isoformat() for day in plan.days]) if output else "",
         n_items=len(plan.scenes),
-        n_dates=len(days),
+        n_dates=len(plan.days),
         estimated_mb=round(size, 3),
         estimated_download_mb=round(download, 3),
         grid=plan.grid.to_json(),
@@ -133,6 +136,12 @@ def checked_output(text: str) -> Path:
         raise InputError(
             f"OUTPUT has a quotation mark in its path: {path}.", "GDAL cannot open it; choose another name."
         )
+    folder = layers_folder(path)
+    if folder.is_dir() and any(not re.search(r"\.vrt(\.aux\.xml)?$", each.name) for each in folder.iterdir()):
+        raise InputError(
+            f"The folder {folder} holds something else than a cube's layers.",
+            "Choose another OUTPUT, or move it.",
+        )
     if path.is_file():
         try:
             with open(path, "r+b"):
@@ -147,11 +156,11 @@ def checked_output(text: str) -> Path:
 
 def write_cube(
     plan: Plan, output: Path, registry: Registry, parts_folder: Path, progress: Progress
-) -> tuple[list[dt.date], list[LayerInfo]]:
+) -> tuple[Plan, list[LayerInfo]]:
     """Read the plan's images and write the cube and its layers; the cube's rename comes last.
 
     Finished blocks are kept below `parts_folder` until then, so that the same recipe continues there. Returns
-    the days of the cube's time axis, and its layers.
+    the plan of what was kept, and the cube's layers.
     """
     recipe = plan.recipe
     fetcher = Fetcher(
@@ -192,7 +201,7 @@ def write_cube(
         log.warning("Values beyond what a variable can hold were clipped: %s", clipped)
     log.info("Cube written: %s (%.1f MB)", output, size_of(output) / 1e6)
     progress.update(1.0, "Done")
-    return plan.days, describe_layers(output, variables, dates, best)
+    return plan, describe_layers(output, variables, dates, best)
 
 
 def store_key(recipe: Recipe) -> str:

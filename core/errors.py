@@ -16,7 +16,7 @@ class MinicuberError(Exception):
 
     def __init__(self, message: str, hint: str = "", details: str = "") -> None:
         super().__init__(message)
-        self.message = message
+        self.message = " ".join(message.split())  # whatever a catalog wrote into a name, it is one line
         self.hint = hint
         self.details = details
 

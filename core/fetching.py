@@ -29,6 +29,7 @@ PAUSE = 0.5  # seconds before the second attempt, twice as long before each furt
 # Answers that stay the same however often one asks.
 LASTING = re.compile(
     r"response code: (400|401|403|404|410)|HTTP (400|401|403|404|410)|does not exist|No such file|not recognized"
+    r"|URL rejected"
     r"|not a supported file format|has no CRS|AccessDenied|not supported",
     re.IGNORECASE,
 )
@@ -36,10 +37,11 @@ LASTING = re.compile(
 
 @dataclass
 class Losses:
-    """What could not be read: "BAND of ITEM" per date. `passing`: how many of them might be had another time;
-    `tried`: of how many files."""
+    """What could not be read: "BAND of ITEM" per date; and what the fallback catalog gave instead (`replaced`).
+    `passing`: how many of the lost might be had another time; `tried`: of how many files."""
 
     by_day: dict[str, list[str]] = field(default_factory=dict)
+    replaced: dict[str, list[str]] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     passing: int = 0
     tried: int = 0
@@ -105,6 +107,8 @@ class Fetcher:
             try:
                 pixels = self._patiently(*twin, band, used)
                 log.warning("%s Taken from the fallback catalog.", problem.message)
+                with self._lock:
+                    losses.replaced.setdefault(date.day.isoformat(), []).append(f"{band} of {scene.id}")
                 return pixels, twin[0]
             except SourceError as error:
                 log.warning("Nor from the fallback catalog: %s", error.message)

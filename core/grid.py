@@ -117,7 +117,7 @@ def grid_around(bounds: Bounds, bounds_crs: str, crs: str, lattice: Lattice, wid
     The centre is that of the extent in its own CRS. Ties go west and south.
     """
     west, south, east, north = _checked(bounds, may_be_point=True)
-    (x,), (y,) = _transform([(west + east) / 2], [(south + north) / 2], bounds_crs, crs)
+    (x,), (y,) = transform_points([(west + east) / 2], [(south + north) / 2], bounds_crs, crs)
     first_x = _nearest((x - lattice.anchor_x) / lattice.x - width / 2)
     first_y = _nearest((y - lattice.anchor_y) / lattice.y - height / 2)
     return _cut(crs, lattice, first_x, first_y + height, width, height)
@@ -178,11 +178,22 @@ def short_crs(crs: CRS | str) -> str:
 
 
 def gdal_wkt(crs: str) -> str:
-    """WKT1 as GDAL writes it, which every GDAL reads; WKT2 for the few CRS that WKT1 cannot express."""
+    """WKT1 as GDAL writes it, which every GDAL reads; WKT2 for the few CRS that WKT1 cannot express, or whose axes
+    it loses (polar stereographic ones, which GDAL then turns)."""
+    known = CRS.from_user_input(crs)
     try:
-        return CRS.from_user_input(crs).to_wkt("WKT1_GDAL")
+        text = known.to_wkt("WKT1_GDAL")
     except CRSError:
-        return CRS.from_user_input(crs).to_wkt()
+        return known.to_wkt()
+    directions = [axis.direction for axis in known.axis_info]
+    return text if set(directions) <= {"east", "north"} else known.to_wkt()
+
+
+def axis_mapping(crs: str) -> str:
+    """Which axes of the text of `gdal_wkt` are x and y, as a VRT has it."""
+    first = CRS.from_user_input(crs).axis_info[0]
+    turned = first.name == "Northing" and not gdal_wkt(crs).startswith(("PROJCS", "GEOGCS"))
+    return "2,1" if turned else "1,2"
 
 
 def same_crs(crs: str, other: str) -> bool:
@@ -236,7 +247,7 @@ def utm_crs(lon: float, lat: float) -> str:
 def centre_lonlat(bounds: Bounds, bounds_crs: str) -> tuple[float, float]:
     """Longitude and latitude (degrees) of an extent's centre, computed in the extent's CRS."""
     west, south, east, north = _checked(bounds, may_be_point=True)
-    (lon,), (lat,) = _transform([(west + east) / 2], [(south + north) / 2], bounds_crs, "EPSG:4326")
+    (lon,), (lat,) = transform_points([(west + east) / 2], [(south + north) / 2], bounds_crs, "EPSG:4326")
     return lon, lat
 
 
@@ -244,7 +255,7 @@ def transform_bounds(bounds: Bounds, source: str, target: str) -> Bounds:
     """The bounds in `target` of a rectangle's densified outline in `source`: (west, south, east, north)."""
     if source == target:
         return bounds
-    xs, ys = _transform(*_outline(bounds), source, target)
+    xs, ys = transform_points(*outline(bounds), source, target)
     return float(np.min(xs)), float(np.min(ys)), float(np.max(xs)), float(np.max(ys))
 
 
@@ -255,8 +266,7 @@ def lonlat_box(bounds: Bounds, crs: str) -> Bounds:
     the box goes from -180 to 180.
     """
     west, south, east, north = bounds
-    xs, ys = _outline(bounds)
-    lon, lat = _transform(xs, ys, crs, "EPSG:4326")
+    lon, lat = transform_points(*outline(bounds), crs, "EPSG:4326")
     for pole in (-90.0, 90.0):
         x, y = _transformer("EPSG:4326", crs).transform(0.0, pole)
         if not is_projected(crs) or not (west <= x <= east and south <= y <= north):
@@ -272,7 +282,7 @@ def lonlat_box(bounds: Bounds, crs: str) -> Bounds:
     return low, float(lat.min()), high, float(lat.max())
 
 
-def _outline(bounds: Bounds) -> tuple[np.ndarray, np.ndarray]:
+def outline(bounds: Bounds) -> tuple[np.ndarray, np.ndarray]:
     """x and y of points along the four sides of a rectangle."""
     west, south, east, north = bounds
     along = np.linspace(0.0, 1.0, OUTLINE_POINTS)
@@ -288,7 +298,8 @@ def overlap_area(bounds: Bounds, other: Bounds) -> float:
     return max(width, 0.0) * max(height, 0.0)
 
 
-def _transform(xs: Any, ys: Any, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
+def transform_points(xs: Any, ys: Any, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
+    """Points of one CRS in another. Raises `InputError` where that is not possible."""
     xs, ys = np.asarray(xs, float), np.asarray(ys, float)
     if source != target:
         xs, ys = _transformer(source, target).transform(xs, ys)

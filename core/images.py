@@ -36,6 +36,7 @@ THREADS = 16  # reads wait for the network, not for the processor
 BLOCK_STEPS = 16  # a divisor of the cube's chunk in time
 BLOCKS_AHEAD = 2  # that are being read while one is reduced and written
 CLASSES_STEP = 32  # dates whose classifications are kept together
+READING_BYTES = 1_000_000_000
 POLL = 0.2  # seconds between two looks at cancel
 
 
@@ -43,11 +44,12 @@ POLL = 0.2  # seconds between two looks at cancel
 class Gathered:
     """What reading told beside the pixels: per step whether it has a value (`avail`) and the share of its
     pixels that is clear; the methods of resampling per band; offsets that look wrong; files that could not be
-    had, per step."""
+    had, or came from the fallback catalog, per step."""
 
     avail: np.ndarray
     clear_share: np.ndarray
     missing: list[str]
+    replaced: list[str]
     methods: dict[str, set[str]]
     offset_steps: list[OffsetStep] = field(default_factory=list)
 
@@ -69,7 +71,9 @@ class Images:
         self.plan = plan
         self._store, self._fetcher = store, fetcher
         self._classes: dict[dt.date, str] = {}  # which step of the store holds a date's classification
-        self._threads = plan.threads or THREADS
+        # A reading thread holds about so many bytes per pixel; large grids are read by fewer at once.
+        room = int(READING_BYTES / (48 * plan.grid.width * plan.grid.height))
+        self._threads = max(1, min(plan.threads or THREADS, THREADS, room))
         self._lock = threading.Lock()
         self._bytes = 0.0
 
@@ -132,6 +136,7 @@ class Images:
             np.zeros(len(steps), np.uint8),
             np.full(len(steps), np.nan, np.float32),
             [""] * len(steps),
+            [""] * len(steps),
             {band: set() for band in self.plan.bands},
         )
         check = OffsetCheck()
@@ -141,10 +146,9 @@ class Images:
             told.avail[part] = info["avail"]
             told.clear_share[part] = np.array(info["clear_share"], float)
             for number, step in enumerate(block.steps, start=block.start):
-                texts = [
-                    text for date in step.dates for text in info["missing"].get(date.day.isoformat(), [])
-                ]
-                told.missing[number] = "; ".join(sorted(texts))
+                days = [date.day.isoformat() for date in step.dates]
+                told.missing[number] = _listed(info["missing"], days)
+                told.replaced[number] = _listed(info["replaced"], days)
             for band, methods in info["methods"].items():
                 told.methods[band] |= set(methods)
             reasons += info["reasons"]
@@ -171,10 +175,11 @@ class Images:
         images_before = 0
         blocks = iter(blocks_of(self.plan, "images", self.plan.steps, self.plan.bands, BLOCK_STEPS))
         ahead: deque[Block | _Reading] = deque()
+        most = 1 + (BLOCKS_AHEAD if self._threads > 1 else 0)
         with ThreadPoolExecutor(self._threads) as pool:
             try:
                 while True:
-                    while sum(isinstance(each, _Reading) for each in ahead) < 1 + BLOCKS_AHEAD:
+                    while sum(isinstance(each, _Reading) for each in ahead) < most:
                         block = next(blocks, None)
                         if block is None:
                             break
@@ -259,7 +264,12 @@ class Images:
         arrays, info = reduced(self.plan, block, images, clipped)
         info |= {
             "missing": reading.losses.by_day,
+            "replaced": reading.losses.replaced,
             "reasons": reading.losses.reasons[:1],
             "methods": {band: sorted(methods) for band, methods in reading.used.items()},
         }
         self._store.record(block.key, arrays, info)
+
+
+def _listed(by_day: dict[str, list[str]], days: list[str]) -> str:
+    return "; ".join(sorted(text for day in days for text in by_day.get(day, [])))

@@ -14,7 +14,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import rasterio
@@ -27,7 +27,7 @@ from rasterio.windows import Window
 from .catalogs.access import Access, Address
 from .catalogs.items import Raster
 from .errors import SourceError
-from .grid import Grid, same_crs, short_crs, transform_bounds
+from .grid import Grid, outline, same_crs, short_crs, transform_points
 from .secrets import redacted
 from .sources.sentinel2 import BandFile
 
@@ -47,7 +47,9 @@ GDAL_OPTIONS = {
 }
 try:
     from rasterio.cache import invalidate as _forget
-except ImportError:  # before rasterio 1.5, where everything is forgotten when a file is closed, and asked for twice
+except (
+    ImportError
+):  # before rasterio 1.5, where everything is forgotten when a file is closed, and asked for twice
     GDAL_OPTIONS["CPL_VSIL_CURL_NON_CACHED"] = "/vsicurl/:/vsis3/"
     _forget = None
 # rasterio silences this warning about its own scratch arrays in a way that leaks between threads.
@@ -112,11 +114,15 @@ def _integer(value: float) -> bool:
 
 
 def _ratio_across(transform: rasterio.Affine, crs: str, grid: Grid) -> float:
-    """Size of a source pixel in grid pixels where the CRS differ, at the grid's centre."""
-    west, south, east, north = transform_bounds(grid.bounds, grid.crs, crs)
-    area_of_grid_pixel = (east - west) * (north - south) / (grid.width * grid.height)
-    # The box around a turned rectangle is larger than it; good enough to tell 10 m from 20 m.
-    return math.sqrt(abs(transform.a * transform.e) / area_of_grid_pixel)
+    """Size of a source pixel in grid pixels where the CRS differ: by the areas of both at the grid's centre, so
+    that it does not depend on how the one is turned against the other."""
+    west, south, east, north = grid.bounds
+    x, y = (west + east) / 2, (south + north) / 2
+    (x0, x1, x2), (y0, y1, y2) = transform_points(
+        [x, x + grid.resolution_x, x], [y, y, y + grid.resolution_y], grid.crs, crs
+    )
+    area_of_grid_pixel = abs((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0))
+    return math.sqrt(abs(transform.determinant) / area_of_grid_pixel)
 
 
 def resampling_for(place: Placement, classes: bool, choice: str | None = None) -> Resampling:
@@ -228,6 +234,11 @@ def _read(source, file, grid, classes, choice, used):
     # A mask inside the file, beside or in place of a number for missing.
     masked = MaskFlags.per_dataset in source.mask_flag_enums[0]
     out = np.full(grid.shape, missing, dtype=np.uint8 if classes else np.float32)
+    if not numbers and file.assumed:
+        # Floats of which nobody says anything are values already: here as the DN that stand for them.
+        as_dn = replace(file, assumed=False)
+        values = _read(source, as_dn, grid, classes, choice, used)
+        return ((values - file.offset) / file.scale).astype(np.float32)
     if place.copied:
         rows, columns, window = _overlap(source, place, grid)
         if window is not None:
@@ -275,16 +286,16 @@ def _pixels(source, window: Window, nodata, numbers: bool, classes: bool, masked
 def _window_below(source, crs: str, grid: Grid, ratio: float) -> Window | None:
     """The window of a file that the grid needs, with a margin for the kernel of the resampling; None if it is
     elsewhere."""
-    west, south, east, north = transform_bounds(grid.bounds, grid.crs, crs)
-    step = source.transform
-    columns = [(x - step.c) / step.a for x in (west, east)]
-    rows = [(y - step.f) / step.e for y in (south, north)]
+    xs, ys = transform_points(*outline(grid.bounds), grid.crs, crs)
+    to_pixels = ~source.transform
+    columns = to_pixels.a * xs + to_pixels.b * ys + to_pixels.c
+    rows = to_pixels.d * xs + to_pixels.e * ys + to_pixels.f
     margin = 4 + math.ceil(2 / max(ratio, 0.01))
     left, right = (
-        max(math.floor(min(columns)) - margin, 0),
-        min(math.ceil(max(columns)) + margin, source.width),
+        max(math.floor(columns.min()) - margin, 0),
+        min(math.ceil(columns.max()) + margin, source.width),
     )
-    top, bottom = max(math.floor(min(rows)) - margin, 0), min(math.ceil(max(rows)) + margin, source.height)
+    top, bottom = max(math.floor(rows.min()) - margin, 0), min(math.ceil(rows.max()) + margin, source.height)
     if right <= left or bottom <= top:
         return None
     return Window(left, top, right - left, bottom - top)

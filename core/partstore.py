@@ -130,11 +130,18 @@ def open_store(root: Path, key: str, progress: Progress) -> Iterator[PartStore]:
     """
     folder = Path(root) / key
     lock = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        log.warning("%s cannot be written (%s): this run cannot be continued later.", root, error.strerror)
+    for _ in range(3):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            break
+        except FileNotFoundError:
+            continue  # another process has just removed the folder
+        except OSError as error:
+            log.warning(
+                "%s cannot be written (%s): this run cannot be continued later.", root, error.strerror
+            )
+            break
     if lock is not None and not take(lock, log.warning):
         log.warning("The same is being built by another process; this run does not share its work.")
         os.close(lock)
@@ -162,9 +169,11 @@ def clean(
     """Remove stores that nobody continued for `max_age` seconds, and the oldest of those beyond `max_bytes`."""
     stores = []
     for folder in Path(root).iterdir():
-        if folder.is_dir() and folder != keep and (folder / LOCK).exists():
-            marks = [path.stat() for path in folder.iterdir()]
-            stores.append((max(mark.st_mtime for mark in marks), sum(mark.st_size for mark in marks), folder))
+        if folder != keep and (folder / LOCK).exists():
+            with contextlib.suppress(OSError):  # another process may remove it while we look
+                marks = [path.stat() for path in folder.iterdir()]
+                changed = max((mark.st_mtime for mark in marks), default=0.0)
+                stores.append((changed, sum(mark.st_size for mark in marks), folder))
     total = sum(size for _, size, _ in stores)
     for changed, size, folder in sorted(stores):
         if (time.time() - changed > max_age or total > max_bytes) and _is_free(folder):

@@ -103,7 +103,9 @@ def make_plan(recipe: Recipe, registry: Registry, credentials: Credentials, prog
     first, last = checked_period(recipe.start, recipe.end)
     crs = recipe.crs or utm_crs(*centre_lonlat(bounds, recipe.extent_crs))
     rough = _rough_bounds(recipe, bounds, crs)
-    query = Query(lonlat_box(rough, crs), first, last, recipe.max_cloud)
+    # One day more at both ends: an overpass at midnight is one date, not two halves.
+    day = dt.timedelta(days=1)
+    query = Query(lonlat_box(rough, crs), _shifted(first, -day), _shifted(last, day), recipe.max_cloud)
     found, access = _found(recipe, query, registry, credentials, progress)
     entries = [(item, registry.collection_of(found.catalog, item)) for item in found.items]
     bands, scenes = _scenes(found, entries, recipe)
@@ -125,7 +127,10 @@ def make_plan(recipe: Recipe, registry: Registry, credentials: Credentials, prog
                 "%d of %d items have no %s, the first is %s.", len(lacking), len(scenes), band, lacking[0]
             )
     access.check([file.raster.href for scene in scenes for file in scene.files.values()])
-    dates = image_axis(scenes, grid)
+    dates = [date for date in image_axis(scenes, grid) if first <= date.day <= last]
+    if not dates:
+        raise _no_image(found, recipe)
+    scenes = [scene for date in dates for scene in date.scenes]
     steps = [Step(date.day, (date,)) for date in dates]
     if recipe.time_axis == "regular":
         steps = _regular_steps(recipe, dates)
@@ -198,11 +203,7 @@ def _scenes(
     bands = _bands(recipe)
     scenes = [s2.scene_of(item, bands, entry) for item, entry in entries if s2.is_sentinel2(item)]
     if not scenes:
-        others = f" ({len(entries)} of another sensor)" if entries else ""
-        raise InputError(
-            f"No Sentinel-2 image of {found.source} lies in the extent from {recipe.start} to {recipe.end}{others}.",
-            "Check extent, dates and catalog.",
-        )
+        raise _no_image(found, recipe, f" ({len(entries)} of another sensor)" if entries else "")
     scenes = without_duplicates(scenes, found.catalog.default_ids if found.catalog else ())
     optional = not _needs_classes(recipe) and "SCL" not in recipe.s2_bands
     if optional and "SCL" in bands and not any("SCL" in scene.files for scene in scenes):
@@ -217,6 +218,21 @@ def _scenes(
             f"The clearest has {least:.1f} %.",
         )
     return bands, clear
+
+
+def _no_image(found: Found, recipe: Recipe, others: str = "") -> InputError:
+    return InputError(
+        f"No Sentinel-2 image of {found.source} lies in the extent from {recipe.start} to {recipe.end}{others}.",
+        "Check extent, dates and catalog.",
+    )
+
+
+def _shifted(day: dt.date, by: dt.timedelta) -> dt.date:
+    """A day earlier or later, where the calendar has one."""
+    try:
+        return day + by
+    except OverflowError:
+        return day
 
 
 def _needs_classes(recipe: Recipe) -> bool:

@@ -42,6 +42,12 @@ class Progress:
     def scratch(self, path: Path) -> None:
         """What a subclass does with an announced temporary path; the base class drops it."""
 
+    def release(self, path: Path) -> None:
+        """To be called just before `path` is replaced: whoever shows it lets go of it before this returns.
+
+        What a subclass does; the base class knows of nobody.
+        """
+
     def part(self, start: float, end: float) -> Progress:
         """A view of the stretch `start`..`end` of this progress, for a job inside a job."""
         return _Part(self, start, end)
@@ -62,3 +68,6 @@ class _Part(Progress):
 
     def scratch(self, path: Path) -> None:
         self._whole.scratch(path)
+
+    def release(self, path: Path) -> None:
+        self._whole.release(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 
 from .errors import InputError
@@ -24,6 +25,8 @@ def checked_resampling(choice: dict[str, str]) -> dict[str, str]:
         band = str(name).removeprefix("s2_")
         if band not in BANDS:
             raise InputError(f"RESAMPLING names an unknown band: {name!r}.", f"Known: {', '.join(BANDS)}.")
+        if band in checked and checked[band] != method:
+            raise InputError(f"RESAMPLING names {band} twice, with {checked[band]} and {method}.")
         if method not in METHODS:
             raise InputError(
                 f"RESAMPLING names an unknown method for {band}: {method!r}.", f"Known: {', '.join(METHODS)}."
@@ -75,14 +78,19 @@ class Recipe:
         """Raises `InputError` for everything that can be known to be wrong before any search."""
         if len(self.extent) != 4:
             raise InputError("EXTENT needs four numbers: xmin, xmax, ymin, ymax.")
+        if not all(isinstance(number, (int, float)) for number in self.extent):
+            raise InputError(f"EXTENT holds something else than numbers: {self.extent}.")
         # Equal extents are equal text, however their numbers were written.
         object.__setattr__(self, "extent", tuple(float(number) for number in self.extent))
         if not self.extent_crs:
             raise InputError("EXTENT has no CRS.", "Add it, for example: 7.4,7.5,46.9,47.0 [EPSG:4326].")
         object.__setattr__(self, "extent_crs", checked_crs(self.extent_crs, "The CRS of EXTENT"))
+        object.__setattr__(self, "crs", self.crs or None)
         if self.crs:
             object.__setattr__(self, "crs", checked_projected_crs(self.crs))
-        checked_period(self.start, self.end)
+        first, last = checked_period(self.start, self.end)
+        object.__setattr__(self, "start", first.isoformat())
+        object.__setattr__(self, "end", last.isoformat())
         if not self.catalog:
             raise InputError(
                 "CATALOG is empty.",
@@ -96,12 +104,17 @@ class Recipe:
                 )
         if self.resolution < 0:
             raise InputError(f"RESOLUTION is negative: {self.resolution:g}.")
+        if not math.isfinite(self.resolution) or 0 < self.resolution < 1e-3:
+            raise InputError(
+                f"RESOLUTION is no size of a pixel: {self.resolution:g}.",
+                "Choose a coarser one, or 0 for the finest native one.",
+            )
         if (self.width > 0) != (self.height > 0) or self.width < 0 or self.height < 0:
             raise InputError(
                 f"WIDTH and HEIGHT belong together: {self.width} x {self.height}.",
                 "Give both in pixels, or 0 and 0 for the whole extent.",
             )
-        unknown = [band for band in self.s2_bands if band not in BANDS]
+        unknown = [str(band) for band in self.s2_bands if band not in BANDS]
         if unknown:
             raise InputError(f"Unknown Sentinel-2 band: {', '.join(unknown)}.", f"Known: {', '.join(BANDS)}.")
         if not self.s2_bands and self.s2_mask == "none":

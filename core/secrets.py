@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-_LOGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s'\"]*:[^/?#\s'\"]*@", re.IGNORECASE)
+_LOGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@]*:[^/?#@]*@", re.IGNORECASE)
 _QUERY = re.compile(
-    r"[?&;][^=&\s'\"]*(?:token|sig|key|secret|passw|credential|auth)[^=&\s'\"]*=[^&\s'\"]", re.IGNORECASE
+    r"[?&;#][^=&\s'\"]*(?:token|sig|key|secret|passw|credential|auth)[^=&\s'\"]*=[^&\s'\"]", re.IGNORECASE
 )
 
 
@@ -17,5 +17,5 @@ def holds_secret(text: str) -> bool:
 
 def redacted(text: str) -> str:
     """A text whose addresses have lost their logins and queries, which may hold secrets."""
-    text = re.sub(r"(?i)([a-z][a-z0-9+.-]*://)[^/?#\s'\"]*@", r"\1", text)
+    text = re.sub(r"(?i)([a-z][a-z0-9+.-]*://)(?:[^/?#\s@]*:[^/?#@]*|[^/?#\s'\"@]*)@", r"\1", text)
     return re.sub(r"(?i)((?:://|/vsi)[^\s?'\"]*)\?[^\s'\"]*", r"\1", text)

@@ -120,7 +120,7 @@ def write_per_date(cube: Any, plan: Plan, told: Gathered) -> None:
         return np.array([np.nan if value is None else value for value in values], dtype=np.float32)
 
     def add(name: str, values: Any, long_name: str, **attributes: Any) -> None:
-        cube.add(name, ("time",), values, long_name=long_name, **attributes)
+        cube.add(name, ("time",), values, long_name=long_name, source=source_of(plan), **attributes)
 
     instants = np.array([math.nan if s is None else s.instant.timestamp() for s in firsts], dtype=np.float64)
     add("s2_time", instants, "instant of acquisition", units="seconds since 1970-01-01", calendar="standard")
@@ -130,6 +130,12 @@ def write_per_date(cube: Any, plan: Plan, told: Gathered) -> None:
     add(
         "s2_missing_assets", told.missing, "files of the step that could not be had, whose pixels are missing"
     )
+    if plan.recipe.fallback_catalog:
+        add(
+            "s2_fallback_assets",
+            told.replaced,
+            f"files that came from {plan.recipe.fallback_catalog} instead",
+        )
     add("s2_platform", of("platform", ""), f"platform of {who}")
     add("s2_processing_baseline", of("baseline", ""), f"processing baseline of {who}")
     orbits = np.array([-1 if orbit is None else orbit for orbit in of("orbit", None)], dtype=np.int32)

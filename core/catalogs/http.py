@@ -14,6 +14,7 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from ..errors import SourceError
+from ..secrets import redacted
 
 TIMEOUT = (10, 60)  # seconds to connect, to answer
 DENIED, DENIED_HINT = (401, 403), "Choose the credentials in CATALOG_AUTH."
@@ -124,7 +125,8 @@ def get_json(session: requests.Session, url: str) -> Any:
     """The JSON at an address. Raises `SourceError` naming it and what went wrong."""
     if not url.lower().startswith(("http://", "https://")):
         raise SourceError(
-            f"A remote catalog links to {url}, which is not on the network.", "Do not use this catalog."
+            f"A remote catalog links to {redacted(url)}, which is not on the network.",
+            "Do not use this catalog.",
         )
     try:
         answer = session.get(
@@ -135,13 +137,15 @@ def get_json(session: requests.Session, url: str) -> Any:
         hint = "Check the address and the network, or try again later."
         if isinstance(error, requests.HTTPError) and error.response.status_code in DENIED:
             hint = DENIED_HINT
-        raise SourceError(f"The catalog at {url} does not answer ({reason(error)}).", hint) from error
+        raise SourceError(
+            f"The catalog at {redacted(url)} does not answer ({reason(error)}).", hint
+        ) from error
     try:
         return answer.json()
     except ValueError as error:
         kind = answer.headers.get("Content-Type", "no content type").split(";")[0]
         raise SourceError(
-            f"The catalog at {url} answers with {kind}, not with JSON.",
+            f"The catalog at {redacted(url)} answers with {kind}, not with JSON.",
             "Give the address of a STAC API or of a catalog's JSON file, not of a web page.",
         ) from error
 

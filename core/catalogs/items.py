@@ -86,6 +86,10 @@ def raster_of(item: dict[str, Any], asset: dict[str, Any]) -> Raster:
     band = raster_band(asset)
     transform = asset.get("proj:transform", properties.get("proj:transform"))
     shape = asset.get("proj:shape", properties.get("proj:shape"))
+    if ("proj:transform" in asset) != ("proj:shape" in asset):
+        # The other one is the item's, and perhaps of files with another pixel size.
+        whole = "proj:shape" in asset and properties.get("proj:shape") == shape
+        transform, shape = (transform, shape) if whole else (None, None)
     nodata = band.get("nodata", asset.get("nodata"))
     return Raster(
         href=asset["href"],

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
+from requests.utils import requote_uri
+
 from ..errors import InputError, SourceError
 from ..progress import Progress
 from .http import get_json, new_session
@@ -134,11 +136,17 @@ def absolute(item: dict[str, Any], base: str) -> dict[str, Any]:
 
 
 def _join(base: str, href: str) -> str:
-    if urlsplit(href).scheme in ("http", "https", "s3", "gs", "az", "abfs"):
+    scheme = urlsplit(href).scheme
+    if scheme in ("http", "https") or (re.match(r"^https?://", base) and not scheme):
+        return requote_uri(urljoin(base, href))  # GDAL wants spaces and umlauts encoded
+    if scheme in ("s3", "gs", "az", "abfs"):
         return href
     if re.match(r"^https?://", base):
         return urljoin(base, href)
     if href.startswith("file://"):
         path = unquote(urlsplit(href).path)
         return path[1:] if re.match(r"^/[A-Za-z]:", path) else path
-    return str((Path(base).parent / href).resolve())
+    path = (Path(base).parent / href).resolve()
+    if not path.exists() and "%" in href:
+        path = (Path(base).parent / unquote(href)).resolve()
+    return str(path)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..grid import Grid, gdal_wkt
+from ..grid import Grid, axis_mapping, gdal_wkt
 from ..progress import Progress
 from .encoding import Variable
 from .part import is_zarr_name
@@ -51,6 +51,7 @@ def layers_folder(cube: Path) -> Path:
 
 RGB = ("s2_B04", "s2_B03", "s2_B02")
 RGB_NAME = "s2_rgb"
+RGB_DATES_NAME = "s2_rgb_dates"  # red, green and blue of the first date, then of the second, ...
 
 
 def has_rgb(variables: list[Variable]) -> bool:
@@ -62,6 +63,7 @@ class FreshLayers:
     """A layers folder in the making. `swap` puts it in the cube's folder; `undo` takes that back."""
 
     def __init__(self, cube: Path, progress: Progress) -> None:
+        self._cube, self._progress = cube, progress
         self._target = layers_folder(cube)
         self._work = Path(tempfile.mkdtemp(prefix=f".{self._target.name}.", suffix=".part", dir=cube.parent))
         progress.scratch(self._work)
@@ -72,6 +74,9 @@ class FreshLayers:
     def swap(self) -> None:
         """Take the place of the folder that is there, which is kept aside until `close`."""
         if self._target.exists():
+            # GDAL writes a VRT again when it is closed, once somebody has asked for statistics: the earlier one
+            # would come back in the place of ours.
+            self._progress.release(self._cube)
             os.rename(self._target, self._old)
         os.rename(self.folder, self._target)
 
@@ -121,18 +126,28 @@ def layer_files(
     """The files of a cube's layers folder, name to text: one VRT per variable.
 
     `dates`: ISO dates of the bands. Where the cube has red, green and blue, one more shows them together
-    for date number `best` (from 1). `storage`: None for a cube that this package wrote. Raises `InputError` when
-    GDAL has no name for the cube.
+    for date number `best` (from 1), and another holds those of all dates. `storage`: None for a cube that this
+    package wrote. Raises `InputError` when GDAL has no name for the cube.
     """
     storage = storage or Storage("ZARR" if is_zarr_name(cube) else "NETCDF")
     if '"' in (str(cube.absolute()) if storage.driver == "ZARR" else cube.name):
         raise InputError(
             f"The path of the cube has a quotation mark: {cube}.", "GDAL cannot open it; rename it."
         )
-    rasters = {v.name: [(v, number, date) for number, date in enumerate(dates, start=1)] for v in variables}
+    rasters = {
+        v.name: [(v, 1, v.name)]
+        if v.static
+        else [(v, number, date) for number, date in enumerate(dates, start=1)]
+        for v in variables
+    }
     if has_rgb(variables):
         by_name = {variable.name: variable for variable in variables}
-        rasters[RGB_NAME] = [(by_name[name], best, f"{name} {dates[best - 1]}") for name in RGB]
+        every = [
+            [(by_name[name], number, f"{name} {date}") for name in RGB]
+            for number, date in enumerate(dates, start=1)
+        ]
+        rasters[RGB_NAME] = every[best - 1]
+        rasters[RGB_DATES_NAME] = [band for bands in every for band in bands]
     return {f"{name}.vrt": _vrt(cube, grid, bands, storage) for name, bands in rasters.items()}
 
 
@@ -140,23 +155,25 @@ def _vrt(cube: Path, grid: Grid, bands: list[tuple[Variable, int, str]], storage
     """A VRT document in the layers folder of a cube; a band is (variable, number of its date, name)."""
     height, width = grid.shape
     root = ET.Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
-    srs = ET.SubElement(root, "SRS", dataAxisToSRSAxisMapping="1,2")
+    srs = ET.SubElement(root, "SRS", dataAxisToSRSAxisMapping=axis_mapping(grid.crs))
     srs.text = gdal_wkt(grid.crs)
     west, south, _, north = grid.bounds
     first, step = (south, grid.resolution_y) if storage.south_up else (north, -grid.resolution_y)
     terms = (west, grid.resolution_x, 0.0, first, 0.0, step)
     ET.SubElement(root, "GeoTransform").text = ", ".join(repr(float(term)) for term in terms)
     for place, (variable, number, name) in enumerate(bands, start=1):
-        source = _source(cube, variable.name, number, storage.driver)
+        source = _source(cube, variable, number, storage.driver)
         _band(root, source, place, name, variable)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode")
 
 
-def _source(cube: Path, name: str, number: int, driver: str) -> tuple[str, bool, int]:
+def _source(cube: Path, variable: Variable, number: int, driver: str) -> tuple[str, bool, int]:
     """(GDAL's name, whether it is relative to the VRT, number of the band in it) of one date of a variable."""
+    name = variable.name
     if driver == "ZARR":
-        return f'ZARR:"{cube.absolute().as_posix()}":/{name}:{number - 1}', False, 1
+        index = "" if variable.static else f":{number - 1}"
+        return f'ZARR:"{cube.absolute().as_posix()}":/{name}{index}', False, 1
     return f'{driver}:"../{cube.name}":{"//" if driver == "HDF5" else ""}{name}', True, number
 
 

@@ -6,7 +6,12 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..grid import Bounds, Grid, centre_lonlat, overlap_area, same_crs, transform_bounds
+import numpy as np
+from shapely import GEOSException, box, segmentize, transform, union_all
+from shapely.geometry.base import BaseGeometry
+
+from ..errors import InputError
+from ..grid import Bounds, Grid, centre_lonlat, overlap_area, same_crs, transform_bounds, transform_points
 from ..timeline import solar_day
 from .sentinel2 import Scene
 
@@ -66,11 +71,13 @@ def image_axis(scenes: list[Scene], grid: Grid) -> list[ImageDate]:
 
 
 def _in_order(group: list[Scene], grid: Grid) -> tuple[Scene, ...]:
-    overlap = {scene.id: scene_overlap(scene, grid.bounds, grid.crs) for scene in group}
-    by_pass: dict[tuple[str, int | None], float] = {}
+    seen = {id(scene): covered(scene, grid) for scene in group}
+    overlap = {scene.id: seen[id(scene)].area for scene in group}
+    passes: dict[tuple[str, int | None], list[BaseGeometry]] = {}
     for scene in group:
-        key = (scene.platform, scene.orbit)
-        by_pass[key] = by_pass.get(key, 0.0) + overlap[scene.id]
+        passes.setdefault((scene.platform, scene.orbit), []).append(seen[id(scene)])
+    # Tiles of one pass overlap each other: together they cover what their union covers.
+    by_pass = {key: union_all(parts).area for key, parts in passes.items()}
 
     def rank(scene: Scene) -> tuple:
         key = (scene.platform, scene.orbit)
@@ -80,10 +87,37 @@ def _in_order(group: list[Scene], grid: Grid) -> tuple[Scene, ...]:
     return tuple(sorted(group, key=rank))
 
 
+def covered(scene: Scene, grid: Grid) -> BaseGeometry:
+    """The part of a grid that a scene covers, in the grid's CRS: by its footprint, as far as the item has one, and
+    the outline of its file."""
+    west, south, east, north = grid.bounds
+    whole = box(west, south, east, north)
+    left, bottom, right, top = _outline(scene, grid.crs)
+    part = box(max(left, west), max(bottom, south), min(right, east), min(top, north))
+    if left >= east or right <= west or bottom >= north or top <= south:
+        return whole.intersection(box(left, bottom, right, top))
+    if scene.footprint is None:
+        return part
+
+    def to_grid(lonlat: np.ndarray) -> np.ndarray:
+        return np.column_stack(transform_points(lonlat[:, 0], lonlat[:, 1], "EPSG:4326", grid.crs))
+
+    try:
+        print_ = transform(segmentize(scene.footprint, 0.05), to_grid)
+        return part.intersection(print_) if print_.is_valid else part
+    except (InputError, GEOSException, ValueError):
+        return part  # a footprint across the antimeridian, or another that is none
+
+
 def scene_overlap(scene: Scene, bounds: Bounds, crs: str) -> float:
     """The area (CRS units squared) of a rectangle in `crs` that a scene's outline covers."""
+    return overlap_area(_outline(scene, crs), bounds)
+
+
+def _outline(scene: Scene, crs: str) -> Bounds:
+    """The rectangle in `crs` around a scene's file, or around the box of its item."""
     if scene.bounds and scene.crs:
-        return overlap_area(transform_bounds(scene.bounds, scene.crs, crs), bounds)
+        return transform_bounds(scene.bounds, scene.crs, crs)
     west, south, east, north = scene.lonlat
     east += 360.0 if east < west else 0.0  # across the antimeridian
-    return overlap_area(transform_bounds((west, south, east, north), "EPSG:4326", crs), bounds)
+    return transform_bounds((west, south, east, north), "EPSG:4326", crs)

@@ -11,6 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from shapely import GEOSException
+from shapely.geometry import shape
+from shapely.geometry.base import BaseGeometry
+
 from ..catalogs import items as stac
 from ..catalogs.entries import Anchor, Collection
 from ..catalogs.items import Raster
@@ -27,17 +31,20 @@ ATMOSPHERE_SCALE = 1e-3  # AOT (1) and WVP (cm): Sentinel-2 Products Specificati
 
 @dataclass(frozen=True)
 class BandFile:
-    """One band of one scene: the file and how its numbers become values (value = DN * scale + offset)."""
+    """One band of one scene: the file and how its numbers become values (value = DN * scale + offset).
+    `assumed`: the item says nothing of that, so it holds for whole numbers alone."""
 
     raster: Raster
     scale: float
     offset: float
     nodata: float
+    assumed: bool = False
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One item, understood. `instant` in UTC; `bounds` in `crs`; `angles` in degrees."""
+    """One item, understood. `instant` in UTC; `bounds` in `crs`; `angles` in degrees; `version`: what the item
+    says of its own last change; `footprint`: where it has data, in degrees, None where it does not say."""
 
     id: str
     instant: dt.datetime
@@ -54,6 +61,8 @@ class Scene:
     files: dict[str, BandFile]
     angles: dict[str, float]
     collection: Collection | None = None
+    version: str = ""
+    footprint: BaseGeometry | None = None
 
 
 def is_sentinel2(item: dict[str, Any]) -> bool:
@@ -109,7 +118,24 @@ def _scene_of(item: dict[str, Any], bands: tuple[str, ...], collection: Collecti
         files=files,
         angles={name: float(value) for name, value in angles.items() if value is not None},
         collection=collection,
+        footprint=_footprint(item),
+        version=str(properties.get("updated") or properties.get("created") or ""),
     )
+
+
+def _footprint(item: dict[str, Any]) -> BaseGeometry | None:
+    """Where the item says that it has data, in degrees; None where it has no valid polygon."""
+    geometry = item.get("geometry") or {}
+    if geometry.get("type") not in ("Polygon", "MultiPolygon"):
+        return None
+    try:
+        polygon = shape(geometry)
+    except (KeyError, TypeError, ValueError, GEOSException):
+        return None
+    wide = (
+        polygon.bounds[2] - polygon.bounds[0] > 180 if not polygon.is_empty else True
+    )  # across the antimeridian
+    return polygon if polygon.is_valid and not wide else None
 
 
 def band_file(
@@ -130,7 +156,9 @@ def band_file(
     nodata = raster.nodata
     if nodata is None:
         nodata = collection.nodata if collection and kind == "reflectance" else 0.0
-    return BandFile(raster, scale, offset, nodata)
+    declared = stac.raster_band(asset)
+    assumed = kind == "reflectance" and collection is None and not {"scale", "data_type"} & set(declared)
+    return BandFile(raster, scale, offset, nodata, assumed)
 
 
 def reflectance_scaling(

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
-from minicuber.core.errors import InputError
+from minicuber.core.errors import Cancelled, InputError
 from minicuber.core.jobs import run_job
 from minicuber.core.loading import GDAL_OPTIONS
 from minicuber.core.progress import Progress
+from pyproj import Transformer
 from scenery import collection_file, scene
 
 CRS, CORNER = "EPSG:32632", (400_020.0, 5_200_020.0)
@@ -23,13 +24,13 @@ EXTENT = [400_020.0, 400_420.0, 5_199_620.0, 5_200_020.0]  # 40 x 40 pixels
 
 @pytest.fixture
 def build(tmp_path):
-    def call(items, *, output="cube.nc", dry_run=False, **recipe):
+    def call(items, *, output="cube.nc", dry_run=False, progress=None, **recipe):
         fields = {
             "extent": EXTENT, "extent_crs": CRS, "start": "2021-06-01", "end": "2021-06-30",
             "s2_bands": ["B02", "B08"], "catalog": str(collection_file(tmp_path, items)), **recipe,
         }  # fmt: skip
         order = {"recipe": fields, "output": str(tmp_path / output), "dry_run": dry_run}
-        return run_job("buildminicube", order, Progress())
+        return run_job("buildminicube", order, progress or Progress())
 
     return call
 
@@ -68,10 +69,14 @@ def test_cloudy_date_costs_one_band(build, image, tmp_path, monkeypatch):
     items = [image(1), image(6, SCL=9), image(11, SCL=left_half(8, 5, 30))]
     read = []
     original = rasterio.open
-    monkeypatch.setattr(rasterio, "open", lambda path, *a, **k: read.append(str(path)) or original(path, *a, **k))
+    monkeypatch.setattr(
+        rasterio, "open", lambda path, *a, **k: read.append(str(path)) or original(path, *a, **k)
+    )
     build(items, min_clear=50)
     assert len([path for path in read if "_20210606T" in path]) == 1
-    assert len([path for path in read if "_20210601T10" in path and path.endswith("SCL.tif")]) == 1  # not read twice
+    assert (
+        len([path for path in read if "_20210601T10" in path and path.endswith("SCL.tif")]) == 1
+    )  # not read twice
     with xr.open_dataset(tmp_path / "cube.nc") as cube:
         assert days(cube) == ["01", "11"]
         # 10 of the 20 columns of 20 m below the extent are cloudy.
@@ -302,7 +307,10 @@ def test_environment_of_the_process_stays_as_it_was(build, image):
     before = dict(os.environ)
     build([image(1)])
     assert dict(os.environ) == before
-    assert "GDAL_NUM_THREADS" not in {*GDAL_OPTIONS, *before}  # with vsicurl some versions return wrong pixels
+    assert "GDAL_NUM_THREADS" not in {
+        *GDAL_OPTIONS,
+        *before,
+    }  # with vsicurl some versions return wrong pixels
 
 
 def test_cubes_of_one_process_do_not_grow_into_each_other(build, image, tmp_path):
@@ -348,3 +356,135 @@ def test_zero_reflectance_of_a_float_file_stays_zero(build, tmp_path):
     build(items, s2_bands=["B02"], resolution=20)
     with xr.open_dataset(tmp_path / "cube.nc", mask_and_scale=False) as cube:
         assert (cube.s2_B02.values == 0).all()
+
+
+# --- what a fresh look found ----------------------------------------------------------------------
+
+
+def test_overpass_at_midnight_is_one_date_whatever_the_period(build, tmp_path):
+    """START and END cut it into two halves, of which the second had a date of its own."""
+    west = left_half(2000, 0, 60)
+    items = [
+        scene(tmp_path, "a", CRS, CORNER, "2021-06-09T23:59:58Z", size=60, values={"B02": west}),
+        scene(
+            tmp_path,
+            "b",
+            CRS,
+            CORNER,
+            "2021-06-10T00:00:12Z",
+            size=60,
+            values={"B02": left_half(0, 3000, 60)},
+        ),
+    ]
+    whole = {"s2_bands": ["B02"]}
+    assert build(items, **whole, end="2021-06-09")["n_items"] == 2
+    with xr.open_dataset(tmp_path / "cube.nc") as cube:
+        assert days(cube) == ["09"] and np.isfinite(cube.s2_B02).all()
+    with pytest.raises(InputError, match="No Sentinel-2 image"):
+        build(items, **whole, start="2021-06-10")
+
+
+def test_pass_that_covers_more_by_its_footprint_comes_first(build, tmp_path):
+    """Rectangles of tiles said otherwise: a swath's edge with a few pixels won."""
+    lonlat = Transformer.from_crs(CRS, "EPSG:4326", always_xy=True)
+
+    def footprint(left, right):
+        xs = [CORNER[0] + left, CORNER[0] + right, CORNER[0] + right, CORNER[0] + left, CORNER[0] + left]
+        ys = [CORNER[1], CORNER[1], CORNER[1] - 600, CORNER[1] - 600, CORNER[1]]
+        ring = [list(point) for point in zip(*lonlat.transform(xs, ys), strict=True)]
+        return {"type": "Polygon", "coordinates": [ring]}
+
+    edge = scene(tmp_path, "a_edge", CRS, CORNER, "2021-06-10T10:00:00Z", size=60, values={"B02": 3000},
+                 properties={"sat:relative_orbit": 22})  # fmt: skip
+    full = scene(tmp_path, "b_full", CRS, CORNER, "2021-06-10T10:30:00Z", size=60, values={"B02": 2000},
+                 properties={"sat:relative_orbit": 65})  # fmt: skip
+    edge["geometry"], full["geometry"] = footprint(0, 30), footprint(0, 600)
+    build([edge, full], s2_bands=["B02"])
+    with xr.open_dataset(tmp_path / "cube.nc", mask_and_scale=False) as cube:
+        assert cube.s2_relative_orbit.item() == 65 and (cube.s2_B02 == 2000).all()
+
+
+def test_pixels_of_one_size_are_not_averaged_because_the_grid_is_turned(build, tmp_path):
+    """The box around a turned grid made 10 m look finer than 10 m, and its classes the mode of several."""
+    lon, lat = 12.0, 60.0
+    x, y = Transformer.from_crs("EPSG:4326", "EPSG:32633", always_xy=True).transform(lon, lat)
+    corner = (round((x - 1500) / 60) * 60, round((y + 1500) / 60) * 60)
+    items = [
+        scene(tmp_path, "a", "EPSG:32633", corner, "2021-06-10T10:30:00Z", size=300, bands=("B02", "SCL"))
+    ]
+    build(items, extent=[lon, lon, lat, lat], extent_crs="EPSG:4326", crs="EPSG:32632", width=120, height=20,
+          s2_bands=["B02", "SCL"], resolution=10)  # fmt: skip
+    with xr.open_dataset(tmp_path / "cube.nc") as cube:
+        assert cube.s2_B02.attrs["resampling"] == "bilinear" and cube.s2_SCL.attrs["resampling"] == "nearest"
+
+
+def test_floats_of_which_nobody_says_anything_are_reflectance(build, tmp_path):
+    items = [scene(tmp_path, "a", CRS, CORNER, "2021-06-01T10:30:00Z", size=60)]
+    path = tmp_path / items[0]["assets"]["blue"]["href"]
+    with rasterio.open(path) as file:
+        profile = {**file.profile, "dtype": "float32", "nodata": None}
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(np.full((60, 60), 0.25, np.float32), 1)
+    build(items, s2_bands=["B02"])
+    with xr.open_dataset(tmp_path / "cube.nc") as cube:
+        np.testing.assert_allclose(cube.s2_B02, 0.25, rtol=1e-5)
+
+
+def test_size_of_the_items_pixels_is_not_taken_for_another_files(build, tmp_path):
+    """The item's transform is of 10 m, the asset's shape of 20 m: the lower right quarter seemed to be outside."""
+    items = [scene(tmp_path, "a", CRS, CORNER, "2021-06-01T10:30:00Z", size=60, bands=("B11",))]
+    transform = items[0]["assets"]["swir16"].pop("proj:transform")
+    items[0]["properties"] |= {
+        "proj:transform": [10, 0, *transform[2:4], -10, transform[5]],
+        "proj:shape": [60, 60],
+    }
+    x, y = CORNER
+    build(items, s2_bands=["B11"], extent=[x + 400, x + 600, y - 600, y - 400])
+    with xr.open_dataset(tmp_path / "cube.nc") as cube:
+        assert np.isfinite(cube.s2_B11).all()
+
+
+def test_files_that_changed_are_not_taken_from_an_interrupted_run(build, tmp_path):
+    class Late(Progress):
+        def show(self, fraction, text):
+            if fraction > 0.97:
+                self.cancel()
+
+    def items(dn):
+        return [
+            scene(
+                tmp_path,
+                f"d{n:02d}",
+                CRS,
+                CORNER,
+                f"2021-06-{n:02d}T10:30:00Z",
+                size=60,
+                values={"B02": dn + n},
+            )
+            for n in range(1, 21)
+        ]
+
+    order = {"s2_bands": ["B02"]}
+    with pytest.raises(Cancelled):
+        build(items(1000), progress=Late(), **order)
+    build(items(5000), **order)
+    with xr.open_dataset(tmp_path / "cube.nc", mask_and_scale=False) as cube:
+        np.testing.assert_array_equal(cube.s2_B02.values[:, 0, 0], 5000 + np.arange(1, 21))
+
+
+def test_recipe_of_a_cube_is_read_from_anywhere(build, image, tmp_path, monkeypatch):
+    items = [image(1)]
+    monkeypatch.chdir(tmp_path)
+    catalog = collection_file(tmp_path, items)
+    build(items, catalog=catalog.name)
+    with xr.open_dataset(tmp_path / "cube.nc") as cube:
+        assert json.loads(cube.attrs["recipe"])["catalog"] == str(catalog)
+
+
+def test_folder_of_the_users_beside_the_cube_is_left_alone(build, image, tmp_path):
+    folder = tmp_path / "cube.layers"
+    folder.mkdir()
+    (folder / "my_work.gpkg").write_text("mine")
+    with pytest.raises(InputError, match="holds something else"):
+        build([image(1)])
+    assert (folder / "my_work.gpkg").read_text() == "mine"

@@ -29,7 +29,7 @@ recipes = st.builds(
     end=st.just("2021-08-31"),
     catalog=st.sampled_from(["planetary-computer", "https://example.org/stac", "items.json"]),
     crs=st.sampled_from([None, "EPSG:2056"]),
-    resolution=st.floats(0, 100),
+    resolution=st.one_of(st.just(0.0), st.floats(0.01, 100)),
     width=st.just(64),
     height=st.just(32),
     s2_bands=st.lists(st.sampled_from(list(BANDS)), min_size=1, unique=True).map(tuple),
@@ -99,7 +99,10 @@ def test_specs_of_earthnet_minicuber_build_a_cube_and_say_what_is_lost(tmp_path,
     specs = {
         "lon_lat": [7.69, 46.945], "xy_shape": [16, 12], "resolution": 10, "time_interval": "2021-06-01/2021-06-30",
         "providers": [
-            {"name": "s2", "kwargs": {"bands": ["B02", "SCL"], "cloud_mask": False, "aws_bucket": "planetary_computer"}},
+            {
+                "name": "s2",
+                "kwargs": {"bands": ["B02", "SCL"], "cloud_mask": False, "aws_bucket": "planetary_computer"},
+            },
             {"name": "s1", "kwargs": {"bands": ["vv", "vh"]}},
         ],
     }  # fmt: skip
