@@ -8,7 +8,7 @@ endif
 SHELL := $(or $(wildcard /bin/bash),bash)
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-core test-qgis test-matrix lint format package clean
+.PHONY: help demo test test-core test-qgis test-matrix bench lint format package clean
 
 # The Python that QGIS is built for; it must import qgis.core.
 QGIS_PYTHON ?= /usr/bin/python3
@@ -101,6 +101,19 @@ qgis_tests_python() {
   fi
   printf '%s\n' "$$PWD/$$folder/bin/python"
 }
+# bench_python CORE: the environment of those whom tests/bench compares with, of the same Python as the core's.
+bench_python() {
+  local folder=build/bench key
+  key="$$("$$1" -V) $$(sha256sum <tests/requirements-bench.txt) $$PWD"
+  if [ "$$(cat $$folder/complete 2>/dev/null)" != "$$key" ]; then
+    say "Making the environment of the benchmarks ..."
+    rm -rf $$folder
+    "$$1" -m venv $$folder
+    $$folder/bin/python -m pip install -q --require-hashes --no-deps -r tests/requirements-bench.txt >&2
+    printf '%s\n' "$$key" >$$folder/complete
+  fi
+  printf '%s\n' "$$PWD/$$folder/bin/python"
+}
 # The folders of tests that exist; a new one may have no file yet, which git does not keep.
 existing() {
   local name found=()
@@ -184,6 +197,14 @@ test-matrix: ## run the tests inside QGIS also on Debian 13 (a chroot; needs roo
 	"$(QGIS_PYTHON)" -B tests/matrix/qt6.py build/qt6 || code=$$?
 	bash tests/matrix/run || code=$$?
 	exit $$code
+
+bench: ## measure speed and memory, beside other programs of this kind; no verdict (ARGS="--only ours floor")
+	@$(setup)
+	need python
+	core=$$(core_python)
+	peers=$$(bench_python "$$core")
+	"$$core" -B tests/bench/load.py --peers "$$peers" $(ARGS)
+	"$$core" -B tests/bench/memory.py
 
 lint: ## check the style
 	@$(setup)

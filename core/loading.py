@@ -13,7 +13,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,13 +45,6 @@ GDAL_OPTIONS = {
     "GDAL_HTTP_LOW_SPEED_TIME": 20,  # for so many seconds has stalled
     "VSI_CACHE": True,
 }
-try:
-    from rasterio.cache import invalidate as _forget
-except (
-    ImportError
-):  # before rasterio 1.5, where everything is forgotten when a file is closed, and asked for twice
-    GDAL_OPTIONS["CPL_VSIL_CURL_NON_CACHED"] = "/vsicurl/:/vsis3/"
-    _forget = None
 # rasterio silences this warning about its own scratch arrays in a way that leaks between threads.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
@@ -171,6 +164,20 @@ def _opened(address: Address, href: str) -> Iterator[rasterio.DatasetReader]:
         raise SourceError(f"The file {redacted(href)} cannot be read ({reason}).") from None
 
 
+def _forget(address: Address) -> None:
+    """Let the next attempt ask the server again: GDAL remembers for the whole process that a file could not be had,
+    or the half of it that came, until it is opened and closed like this.
+
+    rasterio.cache would do it too, but it holds Python's lock while it waits for GDAL's, which another thread may
+    hold through a whole request; and outside of the settings of an address it does not know what /vsis3/ means.
+    """
+    briefly = {"GDAL_HTTP_MAX_RETRY": 0, "GDAL_HTTP_CONNECTTIMEOUT": 1, "GDAL_HTTP_TIMEOUT": 1}
+    options = {**GDAL_OPTIONS, **briefly, "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/"}
+    if address.path.startswith("/vsi"):
+        with suppress(RasterioError), rasterio.Env(session=_Keys(address.options), **options):
+            rasterio.open(address.path, driver="GTiff", sharing=False).close()
+
+
 def _whole_reason(error: BaseException | None) -> str:
     """The texts of an error and of what led to it: a failed block says why only there."""
     texts = []
@@ -210,9 +217,7 @@ def read_band(
         with _opened(address, href) as source:
             return _read(source, file, grid, classes, choice, used)
     except SourceError as error:
-        if _forget is not None:
-            # GDAL remembers for the whole process that a file could not be had, or the half of it that came.
-            _forget(address.path)
+        _forget(address)
         # Beyond a file's first request GDAL does not tell that a signature was refused.
         if not address.signed or OTHERWISE.search(error.message):
             raise

@@ -11,9 +11,11 @@ from qgis.PyQt.QtWidgets import QAction
 from ..processing.base import ICON
 from ..processing.help import HELP
 from ..processing.parameters import crs_text
+from ..processing.project import loader
 from ..processing.provider import MinicuberProvider
 from ..processing.settings import remember, remembered
 from ..processing.text import tr
+from .messages import Messages
 from .options import OptionsFactory
 
 MENU = "&Minicuber"
@@ -29,6 +31,7 @@ class MinicuberPlugin:
         self.toolbar = None
         self.options: OptionsFactory | None = None
         self._dialogs: list[Any] = []
+        self._messages: Messages | None = None
 
     def initProcessing(self) -> None:
         if self.provider is None:
@@ -46,8 +49,16 @@ class MinicuberPlugin:
             self._add_action(name, tr(HELP[name]["NAME"]) + "…", self._opener(name))
         self.options = OptionsFactory()
         self.iface.registerOptionsWidgetFactory(self.options)
+        # However an algorithm was started: from its dialog, the toolbox, a model or a script.
+        self._messages = Messages(self.iface)
+        loader().written.connect(self._messages.written)
+        loader().failed.connect(self._messages.failed)
 
     def unload(self) -> None:
+        if self._messages is not None:
+            loader().written.disconnect(self._messages.written)
+            loader().failed.disconnect(self._messages.failed)
+            self._messages = None
         for action in self.actions:
             self.iface.removePluginMenu(MENU, action)
             action.deleteLater()

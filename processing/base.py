@@ -23,7 +23,7 @@ from qgis.PyQt.QtGui import QIcon
 from ..core.environment.lookup import CorePython, find_core_python
 from ..core.errors import MinicuberError
 from ..core.secrets import holds_secret
-from .child import run_job
+from .child import keep_log, run_job
 from .help import HELP
 from .network import network_environment
 from .parameters import Parameters
@@ -96,7 +96,7 @@ class MinicuberAlgorithm(QgsProcessingAlgorithm):
         return super().checkParameterValues(parameters, context)
 
     def prepareAlgorithm(self, parameters: dict[str, Any], context, feedback) -> bool:
-        self._problem = None
+        self._problem, self._working = None, False
         # A pointer is compared, the project not touched: this may not be the main thread (models on 3.22).
         self._has_project = context.project() is not None
         try:
@@ -117,18 +117,27 @@ class MinicuberAlgorithm(QgsProcessingAlgorithm):
                 raise self._problem
             if self.NEEDS_CORE:
                 feedback.pushDebugInfo(f"Python of the core: {self._python.path} ({self._python.text})")
+            self._working = True
             results = self.work(feedback)
         except MinicuberError as problem:
             if problem.details:
                 feedback.pushDebugInfo(problem.details)
-            raise QgsProcessingException(tr(str(problem))) from problem
+            raise self._failure(tr(str(problem)), feedback) from problem
         except QgsProcessingException:
             raise
         except Exception as error:
             feedback.pushDebugInfo(traceback.format_exc())
             text = tr("Minicuber failed unexpectedly ({}: {}). This is a bug: please report it with the log.")
-            raise QgsProcessingException(text.format(type(error).__name__, error)) from error
+            raise self._failure(text.format(type(error).__name__, error), feedback) from error
+        finally:
+            keep_log(feedback)
         return results
+
+    def _failure(self, text: str, feedback) -> QgsProcessingException:
+        """The exception to raise. The desktop is told too, when the work had begun: its dialog may be closed."""
+        if self._working and not feedback.isCanceled():
+            loader().failed.emit(self.displayName(), text)
+        return QgsProcessingException(text)
 
     # --- what a subclass writes ---------------------------------------------------------------
 
@@ -162,12 +171,30 @@ class MinicuberAlgorithm(QgsProcessingAlgorithm):
         return find_core_python(python_setting(), environments_folder())
 
     def run_core(self, job: str, parameters: dict[str, Any], feedback) -> dict[str, Any]:
-        """Run a job of the core in its child process."""
-        return run_job(self._python, job, parameters, self._environment, feedback)
+        """Run a job of the core in its child process. What it replaces is let go of in the project, and opened
+        again however the job ends."""
+        released = []
 
-    def load(self, title: str, source: str, layers: list[dict[str, Any]], feedback) -> None:
-        """Show layers in the project, as a group; `source` identifies it, so that a rebuilt cube is reloaded."""
-        if not self._has_project:
+        def release(path: str) -> None:
+            if self._has_project:
+                released.append(loader().release(path))
+
+        try:
+            return run_job(self._python, job, parameters, self._environment, feedback, release)
+        finally:
+            for ticket in released:
+                loader().restore(ticket)
+
+    def load(self, title: str, source: str, layers: list[dict[str, Any]], feedback, **options: Any) -> None:
+        """Show layers in the project, as a group; `source` identifies it, so that a rebuilt cube is reloaded.
+
+        `options`: those of `update_group`, which are `by_date` and `only_open`.
+        """
+        if self._has_project:
+            loader().request(title, source, layers, **options)
+        elif not options.get("only_open"):
             feedback.pushInfo(tr("No project is open, so nothing is loaded into one."))
-            return
-        loader().request(title, source, layers)
+
+    def announce(self, path: str) -> None:
+        """Tell the desktop that an output was written."""
+        loader().written.emit(self.displayName(), path)

@@ -5,9 +5,9 @@ the Processing feedback.
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Callable
 
-from qgis.core import QgsProcessingFeedback
+from qgis.core import Qgis, QgsMessageLog, QgsProcessingFeedback
 
 from .. import __version__
 from ..core.environment.lookup import CorePython
@@ -58,8 +58,12 @@ def run_job(
     parameters: dict[str, Any],
     environment: dict[str, str],
     feedback: QgsProcessingFeedback,
+    on_release: Callable[[str], None] = lambda path: None,
 ) -> dict[str, Any]:
-    """Run a job of the core and return its result; raises what `run_in_child` raises."""
+    """Run a job of the core and return its result; raises what `run_in_child` raises.
+
+    `on_release(path)` is called just before the job replaces a file or folder.
+    """
     adapter = FeedbackAdapter(feedback)
     return run_in_child(
         str(python.path),
@@ -69,6 +73,14 @@ def run_job(
         environment=environment,
         on_progress=adapter.progress,
         on_log=adapter.log,
+        on_release=on_release,
         on_tick=adapter.tick,
         is_cancelled=feedback.isCanceled,
     )
+
+
+def keep_log(feedback: QgsProcessingFeedback) -> None:
+    """Put the log of a run into QGIS's log messages, where it outlives the dialog."""
+    text = feedback.textLog().strip()
+    if text:
+        QgsMessageLog.logMessage(text, "Minicuber", Qgis.MessageLevel.Info, False)

@@ -140,13 +140,24 @@ HELP: dict[str, dict[str, str]] = {
         "TAGS": "open show display cube netcdf layers time series",
         "HELP": (
             "<p>Adds a group to the project with one layer per variable of the cube. Each layer has one band per "
-            "date, named by the date; identifying a pixel shows its whole series. From QGIS 3.38 on the "
-            "Temporal Controller steps through the dates.</p>"
+            "date, named by the date; identifying a pixel shows its whole series. Colours mean the same at all "
+            "dates. From QGIS 3.38 on the Temporal Controller steps through the dates; <i>A layer for each date</i> "
+            "makes it do so in any QGIS, and with natural colours.</p>"
+            "<p>A cube that is loaded already is brought up to date; what you changed of its layers' looks, names "
+            "and order stays.</p>"
         ),
         "CUBE": (
             "The cube: a NetCDF file, or the .zgroup or zarr.json in a Zarr folder (or the folder itself), written by "
             "Minicuber, by earthnet-minicuber, or by others after the CF conventions."
         ),
-        "VARIABLES": "The variables to load, separated by commas, for example s2_B04,s2_B08. Empty: all.",
+        "VARIABLES": (
+            "The variables to load, separated by commas, for example s2_B04,s2_B08; s2_rgb stands for natural "
+            "colours. Empty: all."
+        ),
+        "PER_DATE": (
+            "Add a layer for each date too, with the day as its temporal range, in a collapsed group for each "
+            "variable: for QGIS before 3.38, whose Temporal Controller knows no bands, and to compare dates. "
+            "At most 400 of them."
+        ),
     },
 }

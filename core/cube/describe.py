@@ -1,36 +1,48 @@
-"""Says what a cube holds, for whoever shows it: one entry per variable that is a raster over time."""
+"""Says what a cube holds, for whoever shows it: one entry per variable that is a raster, over time or not."""
 
 from __future__ import annotations
 
+import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from ..errors import InputError, StorageError
+from ..errors import InputError, MinicuberError, StorageError
 from ..progress import Progress
 from .encoding import Encoding, Variable
+from .kinds import classes, colours, kind_of
 from .layers import (
     GDAL_TYPES,
+    RGB,
+    RGB_DATES_NAME,
     RGB_NAME,
     Storage,
-    classes_of,
     fresh_layers,
     has_rgb,
     layer_files,
     layers_folder,
 )
 from .read import CUBE_DIMS, LETTERS, STANDARD_NAMES, cube_path, find_axes, grid_of, normalised, open_stored
+from .spread import spread_of
 
 log = logging.getLogger(__name__)
+# What the layers of a cube tell of its origin, in QGIS's layer metadata.
+ABOUT = ("title", "source", "institution", "license", "attribution", "references", "history", "comment")
 
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """A layer of a cube. `path`: its VRT. `kind`: "reflectance", "classes" or "number". `dates`: ISO, one
-    per band. `classes`: value to name. `best`: number (from 1) of the clearest date's band."""
+    """A layer of a cube. `path`: its VRT. `kind`: "rgb", or as `kind_of` has it. `dates`: ISO, one per band; none
+    of what does not change. `classes`: value to name, `colours`: value to #rrggbb, of those that have one.
+    `best`: number (from 1) of the clearest date's band. `range`: the values to stretch colours over, the same at
+    all dates; None when it is not known. `about`: what the cube and the variable say of their origin. `by_date`:
+    of natural colours the VRT that has three bands for each of `all_dates`.
+    """
 
     variable: str
     path: str
@@ -40,12 +52,17 @@ class LayerInfo:
     dates: tuple[str, ...]
     classes: dict[str, str]
     best: int
+    colours: dict[str, str] = field(default_factory=dict)
+    range: tuple[float, float] | None = None
+    about: dict[str, str] = field(default_factory=dict)
+    by_date: str = ""
+    all_dates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class DescribeParameters:
     """`cube`: path of a cube: .nc, a Zarr folder, or the `.zgroup` / `zarr.json` in it. `variables`: names to
-    show; empty for all."""
+    show, s2_rgb for natural colours; empty for all."""
 
     cube: str
     variables: tuple[str, ...] = ()
@@ -78,29 +95,94 @@ def title_of(cube: Path, dates: list[str]) -> str:
 
 
 def describe_layers(cube: Path, variables: list[Variable], dates: list[str], best: int) -> list[LayerInfo]:
-    """The layers of a cube with `variables` over `dates`; natural colours first, where it has them."""
-    layers = []
-    for variable in variables:
-        attributes = variable.attributes
-        names = {str(value): name for value, name in classes_of(attributes).items()}
-        reflectance = "reflectance" in str(attributes.get("standard_name", ""))
-        layers.append(
-            LayerInfo(
-                variable=variable.name,
-                path=str(layers_folder(cube) / f"{variable.name}.vrt"),
-                kind="classes" if names else "reflectance" if reflectance else "number",
-                long_name=str(attributes.get("long_name", variable.name)),
-                units=str(attributes.get("units", "")),
-                dates=tuple(dates),
-                classes=names,
-                best=best,
-            )
+    """The layers of a cube that is there, with `variables` over `dates`; natural colours first, where it has them.
+
+    A few of its values are read, for the colours.
+    """
+    try:
+        with open_stored(cube) as stored:
+            return _layers(cube, variables, dates, best, stored.attrs, normalised(stored, cube.name))
+    except MinicuberError as problem:
+        # The layers can be shown all the same, in colours that are only guessed.
+        log.warning("The values of %s cannot be looked at: %s", cube.name, problem)
+        return _layers(cube, variables, dates, best, {}, None)
+
+
+def _layers(
+    path: Path,
+    variables: list[Variable],
+    dates: list[str],
+    best: int,
+    said: dict[str, Any],
+    cube: xr.Dataset | None,
+    wanted: Collection[str] = (),
+) -> list[LayerInfo]:
+    """The layers of the cube at `path`, which has said `said` of itself; colours by a look at `cube`.
+
+    `wanted`: names of variables, empty for all. Natural colours come with their three bands, or by their name.
+    """
+    about = _about(said)
+    layers = [
+        LayerInfo(
+            variable=variable.name,
+            path=str(layers_folder(path) / f"{variable.name}.vrt"),
+            kind=kind_of(variable),
+            long_name=_long_name(variable),
+            units=str(variable.attributes.get("units", "")),
+            dates=() if variable.static else tuple(dates),
+            classes=_as_text(classes(variable)),
+            best=1 if variable.static else best,
+            colours=_as_text(colours(variable)),
+            about={**about, **_about_variable(variable)},
         )
-    if has_rgb(variables):
-        path = str(layers_folder(cube) / f"{RGB_NAME}.vrt")
-        name = f"natural colours of {dates[best - 1]}"
-        layers.insert(0, LayerInfo(RGB_NAME, path, "rgb", name, "1", (dates[best - 1],), {}, best))
-    return layers
+        for variable in variables
+        if not wanted or variable.name in wanted
+    ]
+    if has_rgb(variables) and (not wanted or RGB_NAME in wanted or set(RGB) <= set(wanted)):
+        shown, every = (str(layers_folder(path) / f"{name}.vrt") for name in (RGB_NAME, RGB_DATES_NAME))
+        name, date = f"natural colours of {dates[best - 1]}", (dates[best - 1],)
+        rgb = LayerInfo(RGB_NAME, shown, "rgb", name, "1", date, {}, best, about=about)
+        layers.insert(0, replace(rgb, by_date=every, all_dates=tuple(dates)))
+    spread = {}
+    if cube is not None:
+        try:
+            spread = spread_of(cube, layers)
+        except (OSError, RuntimeError, ValueError) as error:
+            # Colours are no reason to keep a cube from being shown.
+            log.warning("The values of %s cannot be looked at: %s", path.name, error)
+    return [replace(layer, range=spread.get(layer.variable)) for layer in layers]
+
+
+def _as_text(table: dict[int, str]) -> dict[str, str]:
+    return {str(value): text for value, text in table.items()}
+
+
+def _long_name(variable: Variable) -> str:
+    """What a variable is; earthnet-minicuber calls it a description."""
+    attributes = variable.attributes
+    return str(attributes.get("long_name") or attributes.get("description") or variable.name)
+
+
+def _about(attributes: dict[str, Any]) -> dict[str, str]:
+    """What a cube says of its origin, and the catalog that its recipe names."""
+    about = {name: str(attributes[name]) for name in ABOUT if attributes.get(name)}
+    try:
+        catalog = json.loads(str(attributes.get("recipe", "{}"))).get("catalog")
+    except (ValueError, AttributeError):
+        catalog = None  # the recipe of somebody else
+    return {**about, "catalog": str(catalog)} if catalog else about
+
+
+def _about_variable(variable: Variable) -> dict[str, str]:
+    """What a variable says in the cube's place, or besides."""
+    said = variable.attributes
+    about = {
+        name: str(said[name])
+        for name in ("license", "attribution", "references", "resampling")
+        if name in said
+    }
+    source = said.get("source") or said.get("provider")  # as earthnet-minicuber calls it
+    return {**about, "source": str(source)} if source else about
 
 
 def describe_cube(parameters: DescribeParameters, progress: Progress) -> DescribeResult:
@@ -119,21 +201,23 @@ def describe_cube(parameters: DescribeParameters, progress: Progress) -> Describ
         grid = grid_of(cube, path.name)
         dates = [str(date) for date in cube.time.values.astype("datetime64[D]")]
         best = best_date(*_brightness(cube))
-    names = [variable.name for variable in variables]
-    unknown = [name for name in parameters.variables if name not in names]
-    if unknown:
-        raise InputError(f"The cube has no variable {', '.join(unknown)}.", f"It has: {', '.join(names)}.")
+        names = [variable.name for variable in variables] + ([RGB_NAME] if has_rgb(variables) else [])
+        unknown = [name for name in parameters.variables if name not in names]
+        if unknown:
+            raise InputError(
+                f"The cube has no variable {', '.join(unknown)}.", f"It has: {', '.join(names)}."
+            )
+        layers = _layers(path, variables, dates, best, stored.attrs, cube, parameters.variables)
     if not _fresh(path, layer_files(path, grid, dates, variables, best, storage)):
         try:
-            with fresh_layers(path, grid, dates, variables, best, progress, storage) as layers:
-                layers.swap()
+            with fresh_layers(path, grid, dates, variables, best, progress, storage) as files:
+                files.swap()
         except OSError as error:
             raise StorageError(
                 f"The layers of {path.name} cannot be written beside it ({error.strerror}).",
                 "Copy the cube to a folder that you can write.",
             ) from error
-    wanted = [v for v in variables if not parameters.variables or v.name in parameters.variables]
-    return DescribeResult(title_of(path, dates), tuple(describe_layers(path, wanted, dates, best)), str(path))
+    return DescribeResult(title_of(path, dates), tuple(layers), str(path))
 
 
 def _fresh(path: Path, files: dict[str, str]) -> bool:
@@ -145,14 +229,18 @@ def _fresh(path: Path, files: dict[str, str]) -> bool:
 
 
 def _shown(stored: xr.Dataset, axes: dict[str, str], name: str) -> list[Variable]:
-    """The variables that GDAL shows as one raster per date: over time, y and x in this order."""
+    """The variables that GDAL shows as rasters: those over time, y and x in this order, then those over y and x."""
     variables = []
     for key, variable in stored.data_vars.items():
-        if set(variable.dims) != set(axes.values()):
+        dims = tuple(axes[axis] for axis in CUBE_DIMS)
+        static = set(variable.dims) == set(dims[1:])
+        if static:
+            dims = dims[1:]
+        elif set(variable.dims) != set(dims):
             continue
         stored_as = variable.encoding
         dtype = np.dtype(stored_as.get("dtype", variable.dtype)).name
-        if dtype not in GDAL_TYPES or variable.dims != tuple(axes[axis] for axis in CUBE_DIMS):
+        if dtype not in GDAL_TYPES or variable.dims != dims:
             reason = (
                 dtype if dtype not in GDAL_TYPES else f"dimensions in the order {', '.join(variable.dims)}"
             )
@@ -168,10 +256,10 @@ def _shown(stored: xr.Dataset, axes: dict[str, str], name: str) -> list[Variable
         )
         # Of dates the units are part of how they are stored.
         units = {"units": stored_as["units"]} if "units" in stored_as else {}
-        variables.append(Variable(str(key), encoding, {**units, **variable.attrs}))
+        variables.append(Variable(str(key), encoding, {**units, **variable.attrs}, static))
     if not variables:
         raise InputError(f"{name} has no variable over time, y and x that QGIS can show.")
-    return variables
+    return sorted(variables, key=lambda variable: variable.static)
 
 
 def _short(number: float) -> float:

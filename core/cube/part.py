@@ -26,8 +26,9 @@ class Part(os.PathLike):
     `path` is an empty file, or an empty folder where `target` ends in .zarr.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, progress: Progress) -> None:
         self.target = Path(target)
+        self._progress = progress
         self.is_folder = is_zarr_name(self.target)
         prefix, folder = f".{self.target.name}.", self.target.parent
         if self.is_folder:
@@ -55,6 +56,9 @@ class Part(os.PathLike):
 
     def commit(self) -> None:
         """Take the target's place. Raises `OSError`; then what was there is there again."""
+        if self.target.exists():
+            # Windows replaces nothing that is open.
+            self._progress.release(self.target)
         if not self.is_folder or not self.target.exists():
             os.replace(self.path, self.target)
             return
@@ -87,7 +91,7 @@ def part_output(target: Path, progress: Progress) -> Iterator[Part]:
         target.parent.mkdir(parents=True, exist_ok=True)
         recover(target)
         check_replaceable(target)
-        part = Part(target)
+        part = Part(target, progress)
         progress.scratch(part.path)
         yield part
     except OSError as error:

@@ -22,6 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 EXIT_OWNER_GONE = 3
+RELEASE_LIMIT = 30.0  # seconds that the client has to let go of a file
 OWNER_GONE_GRACE = 1.0  # seconds
 
 
@@ -128,6 +129,13 @@ def main() -> None:
         def scratch(self, path: Path) -> None:
             channel.add_scratch(path)
 
+        def release(self, path: Path) -> None:
+            released.clear()
+            channel.send("release", path=str(path))
+            # A client that does not answer is no reason to lose the work: the replacing itself will tell.
+            released.wait(RELEASE_LIMIT)
+
+    released = threading.Event()
     progress = ChildProgress()
 
     def watch() -> None:
@@ -138,8 +146,11 @@ def main() -> None:
                 progress.cancel()
                 time.sleep(OWNER_GONE_GRACE)
                 channel.leave(EXIT_OWNER_GONE)
-            if (decode(line) or {}).get("cancel"):
+            message = decode(line) or {}
+            if message.get("cancel"):
                 progress.cancel()
+            if message.get("released"):
+                released.set()
 
     # The environment of this process alone: proxies and certificate files, which libraries read at
     # their import. It comes over standard input because a proxy's address may hold a password.

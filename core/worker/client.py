@@ -40,6 +40,7 @@ def run_in_child(
     environment: Mapping[str, str] | None = None,
     on_progress: Callable[[float, str], None] = lambda fraction, text: None,
     on_log: Callable[[str, str], None] = lambda level, text: None,
+    on_release: Callable[[str], None] = lambda path: None,
     on_tick: Callable[[], None] = lambda: None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
@@ -47,6 +48,8 @@ def run_in_child(
 
     `version` is the plugin's, compared with the child's. `environment` (proxies, certificate files)
     reaches the child through its standard input. `on_log(level, text)` gets a level name of `logging`.
+    `on_release(path)` is called just before the job replaces a file or folder, and returns when nobody here holds
+    it open any more.
     Raises the job's own `MinicuberError`, `Cancelled` within 3 s of `is_cancelled()`, `WorkerCrash`
     when the child dies or fails by a bug, `EnvironmentProblem` when it does not start.
     """
@@ -61,12 +64,12 @@ def run_in_child(
                 "environment": dict(environment or {}),
             }
         )
-        return _converse(child, version, on_progress, on_log, on_tick, is_cancelled)
+        return _converse(child, version, on_progress, on_log, on_release, on_tick, is_cancelled)
     finally:
         child.end()
 
 
-def _converse(child, version, on_progress, on_log, on_tick, is_cancelled):
+def _converse(child, version, on_progress, on_log, on_release, on_tick, is_cancelled):
     started = time.monotonic()
     greeted = False
     kill_at = None
@@ -98,6 +101,11 @@ def _converse(child, version, on_progress, on_log, on_tick, is_cancelled):
             on_progress(message["fraction"], message["text"])
         elif kind == "log":
             on_log(message["level"], message["message"])
+        elif kind == "release":
+            try:
+                on_release(message["path"])
+            finally:
+                child.send({"released": True})
         elif kind == "scratch":
             child.scratch.append(Path(message["path"]))
         elif kind == "result":

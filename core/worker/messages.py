@@ -1,8 +1,9 @@
 """The lines that client and child exchange: one JSON object each, ASCII, ended by a newline.
 
 Client to child, first line: `{"protocol", "version", "job", "parameters", "environment"}`; later
-`{"cancel": true}`. The end of the child's standard input means: the client is gone, stop at once.
-Child to client: `hello`, `progress`, `log`, `scratch`, then one `result` or `error`.
+`{"cancel": true}`, and `{"released": true}` in answer to `release`. The end of the child's standard input
+means: the client is gone, stop at once.
+Child to client: `hello`, `progress`, `log`, `scratch`, `release`, then one `result` or `error`.
 Standard library only, Python 3.9.
 """
 

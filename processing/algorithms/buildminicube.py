@@ -20,7 +20,7 @@ from qgis.core import (
 
 from ..base import MinicuberAlgorithm
 from ..parameters import Parameters
-from ..presets import catalogs_file, preset_names
+from ..presets import catalogs_file
 from ..settings import parts_folder
 from ..text import tr
 
@@ -141,9 +141,10 @@ class BuildMinicube(MinicuberAlgorithm):
 
     @staticmethod
     def _catalog(name: str, description: str) -> QgsProcessingParameterString:
-        """A text with the presets to choose from, where QGIS can show them."""
+        """A text with the presets to choose from."""
         parameter = QgsProcessingParameterString(name, description, optional=True)
-        parameter.setMetadata({"widget_wrapper": {"value_hints": ["", *preset_names()]}})
+        widget = f"{__package__.rpartition('.')[0]}.widgets.CatalogWidget"
+        parameter.setMetadata({"widget_wrapper": {"class": widget}})
         return parameter
 
     def read(self, parameters: Parameters) -> None:
@@ -187,8 +188,18 @@ class BuildMinicube(MinicuberAlgorithm):
             "parts_folder": str(parts_folder()),
         }
         result = self.run_core("buildminicube", order, feedback)
-        if self._load and result["layers"]:
-            self.load(result["title"], result["output"], result["layers"], feedback)
+        if result["layers"]:
+            # What is open of an earlier cube of that name is brought up to date in any case.
+            self.load(
+                result["title"],
+                result["output"],
+                result["layers"],
+                feedback,
+                by_date=None,
+                only_open=not self._load,
+            )
+        if result["output"]:
+            self.announce(result["output"])
         return {
             "OUTPUT": result["output"] or None,
             "N_ITEMS": result["n_items"],

@@ -15,6 +15,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -229,13 +230,13 @@ class FakeApi:
     def search(self, asked: Asked) -> dict:
         wanted = asked.json if asked.method == "POST" else self.parsed(asked.query)
         self.searches.append(wanted)
-        first, last = wanted["datetime"].split("/")
+        first, last = map(datetime.fromisoformat, wanted["datetime"].split("/"))
         west, south, east, north = wanted["bbox"]
         found = [
             item
             for item in self.items
             if item["collection"] in wanted["collections"]
-            and first <= item["properties"]["datetime"] <= last
+            and first <= datetime.fromisoformat(item["properties"]["datetime"]) <= last
             and item["bbox"][2] >= west and item["bbox"][0] <= east
             and item["bbox"][3] >= south and item["bbox"][1] <= north
             and (not self.obeys or self.clear(item["properties"].get("eo:cloud_cover"), wanted))

@@ -15,7 +15,9 @@ CRS, CORNER = "EPSG:32632", (399_960.0, 5_200_020.0)
     ("block", "pixels", "sized"), [(512, 128, True), (512, 128, False), (1024, 300, True), (256, 500, False)]
 )
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
-def test_estimate_is_right_within_two_on_disk_and_three_to_download(tmp_path, serve, block, pixels, sized, suffix):
+def test_estimate_is_right_within_two_on_disk_and_three_to_download(
+    tmp_path, serve, block, pixels, sized, suffix
+):
     rng = np.random.default_rng(2)
     size = 2048
     # As smooth and as noisy as land: about 1.3 bytes a pixel when deflated.

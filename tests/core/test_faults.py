@@ -38,7 +38,15 @@ def lost_file(band: str = "B04") -> str:
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("scenes")
     items = [
-        scene(place, name(day), CRS, CORNER, f"2021-06-{day:02d}T10:30:31Z", size=160, bands=("B02", "B04", "SCL"))
+        scene(
+            place,
+            name(day),
+            CRS,
+            CORNER,
+            f"2021-06-{day:02d}T10:30:31Z",
+            size=160,
+            bands=("B02", "B04", "SCL"),
+        )
         for day in DATES
     ]
     collection_file(place, items)
@@ -136,7 +144,9 @@ def test_fault_that_stays_is_missing_counted_and_named_and_costs_nothing_else(
     assert (cube.s2_mask[at] == 4).all() and cube.s2_clear_share.values[at] == 0
     np.testing.assert_array_equal(cube.s2_B02, clean.s2_B02)
     np.testing.assert_array_equal(cube.s2_B04[others], clean.s2_B04[others])
-    assert cube.s2_missing_assets.values.tolist() == [f"B04 of {name(VICTIM)}" if n == at else "" for n in range(6)]
+    assert cube.s2_missing_assets.values.tolist() == [
+        f"B04 of {name(VICTIM)}" if n == at else "" for n in range(6)
+    ]
     assert cube.s2_avail.values.tolist() == [1] * 6
     assert f"Missing: B04 of {name(VICTIM)}" in caplog.text and "1 files could not be had" in caplog.text
 
@@ -177,7 +187,9 @@ def test_classification_that_is_missing_leaves_the_date_out_by_name(folder, buil
     assert "Left out because their scene classification cannot be had: 2021-06-03" in caplog.text
 
 
-def test_what_was_missing_is_asked_for_again_by_the_next_run(folder, clean, build, serve, tmp_path, monkeypatch):
+def test_what_was_missing_is_asked_for_again_by_the_next_run(
+    folder, clean, build, serve, tmp_path, monkeypatch
+):
     """A block with a hole counts for its cube, not for a run that continues."""
     server = serve(folder)
     server.answers[lost_file()] = 404

@@ -247,7 +247,10 @@ def test_warping_around_two_nodata_numbers_equals_warping_around_one(tmp_path, d
     st.sampled_from([None, "nearest", "bilinear", "average", "cubic"]),
 )
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
 )
 def test_parity_with_gdalwarp_on_any_lattice(dn, tmp_path, dx, dy, resolution, choice):
     """Before packing: exact for nearest, to float rounding for all others; half-pixel ties excluded."""
@@ -257,7 +260,10 @@ def test_parity_with_gdalwarp_on_any_lattice(dn, tmp_path, dx, dy, resolution, c
     place = placement(rasterio.Affine(10, 0, 400_000, 0, -10, 5_200_000), UTM32, grid)
     method = "nearest" if place.copied else resampling_for(place, False, choice).name
     if method == "nearest":
-        centres = [(dx + (np.arange(count) + 0.5) * resolution) / 10, (dy + (np.arange(count) + 0.5) * resolution) / 10]
+        centres = [
+            (dx + (np.arange(count) + 0.5) * resolution) / 10,
+            (dy + (np.arange(count) + 0.5) * resolution) / 10,
+        ]
         assume(all(np.abs(each - np.round(each)).min() > 1e-6 for each in centres))
     out = read_band(file, grid, False, choice)
     expected = gdalwarp(tmp_path / "a.tif", grid, {"nearest": "near"}.get(method, method), tmp_path)
@@ -279,7 +285,10 @@ def test_mask_inside_a_file_is_missing(tmp_path):
     }  # fmt: skip
     mask = np.full((64, 64), 255, np.uint8)
     mask[:, :32] = 0
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(tmp_path / "m.tif", "w", **profile) as file:
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(tmp_path / "m.tif", "w", **profile) as file,
+    ):
         file.write(values, 1)
         file.write_mask(mask)
     file = BandFile(Raster(str(tmp_path / "m.tif"), UTM32, None, None, None), 1e-4, 0.0, 0.0)

@@ -141,7 +141,7 @@ def test_wrong_recipe_is_one_sentence(tmp_path, recipe, text, words):
 def test_recipe_that_names_too_little_says_what_is_missing(tmp_path):
     file = tmp_path / "recipe.json"
     file.write_text('{"start": "2021-06-01"}')
-    with pytest.raises(InputError, match="Missing parameter: .*catalog.*extent"):
+    with pytest.raises(InputError, match=r"Missing parameter: .*catalog.*extent"):
         build(tmp_path / "a.nc", recipe_file=str(file))
 
 

@@ -47,7 +47,9 @@ def build(tmp_path):
     return call
 
 
-@pytest.mark.parametrize("recipe", [{}, {"time_axis": "regular", "step_days": 4}, {"crs": "EPSG:2056"}, {"crs": "EPSG:3035"}])
+@pytest.mark.parametrize(
+    "recipe", [{}, {"time_axis": "regular", "step_days": 4}, {"crs": "EPSG:2056"}, {"crs": "EPSG:3035"}]
+)
 def test_built_cube_follows_cf_without_an_error_or_a_warning(build, tmp_path, recipe):
     path, report = build(**recipe), tmp_path / "report.json"
     checker = str(Path(sys.executable).with_name("cchecker.py"))

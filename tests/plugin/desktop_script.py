@@ -48,6 +48,11 @@ def children():
     return found
 
 
+def messages():
+    """What stands in the message bar from us."""
+    return [item.text() for item in iface.messageBar().items() if item.title() == "Minicuber"]
+
+
 def work():
     plugin = plugins["minicuber"]
     project = QgsProject.instance()
@@ -67,6 +72,10 @@ def work():
     wait(lambda: False, 0.5)
     picture(dialog, "dialog")
 
+    logged = []
+    QgsApplication.messageLog().messageReceived.connect(
+        lambda text, tag, level: logged.append(text) if tag == "Minicuber" else None
+    )
     dialog.runAlgorithm() if hasattr(dialog, "runAlgorithm") else dialog.button_box.click()
     seen["child_started"] = wait(lambda: bool(children()), 20)
     seen["gaps"] = 0.0
@@ -81,6 +90,10 @@ def work():
     groups = project.layerTreeRoot().findGroups()
     seen["groups"] = [group.name() for group in groups]
     seen["layers"] = [node.layer().name() for group in groups for node in group.findLayers()]
+    wait(lambda: bool(messages()), 5)
+    seen["messages"] = messages()
+    seen["logged"] = "\n".join(logged)
+    picture(iface.mainWindow(), "finished")
     seen["remembered"] = str(QgsSettings().value("minicuber/remembered/buildminicube", ""))
     dialog.close()
     for dock in iface.mainWindow().findChildren(QDockWidget):

@@ -107,6 +107,10 @@ def test_build_from_the_toolbar_loads_the_cube_and_never_freezes(profile, displa
     assert not list(tmp_path.rglob("*.aux.xml"))
     assert seen["groups"] == ["valley, 2020-03-03 to 2022-08-30"]
     assert seen["layers"] == ["s2_rgb", "s2_B02", "s2_B03", "s2_B04", "s2_B08", "s2_SCL", "s2_mask"]
+    assert len(seen["messages"]) == 1
+    assert f'href="file://{tmp_path}/valley.nc">valley.nc</a>' in seen["messages"][0]
+    # What the message's button leads to: the log of the run, which outlives the dialog.
+    assert f"Cube written: {tmp_path}/valley.nc" in seen["logged"]
     # No wall-clock promise, only that the interface was not blocked for the length of a build.
     assert seen["gap_while_building"] < 2.0
     for name in ("dialog", "running", "loaded"):

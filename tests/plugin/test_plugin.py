@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 from minicuber import classFactory
 from minicuber.core.environment import lookup
+from minicuber.plugin.messages import Messages
 from minicuber.plugin.options import OptionsPage
+from minicuber.processing.project import loader
 from minicuber.processing.settings import PYTHON, REMEMBERED, remember, remembered
-from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsProject, QgsRectangle, QgsSettings
-from qgis.PyQt.QtWidgets import QAction, QToolBar, QWidget
+from qgis.core import (
+    Qgis,
+    QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingModelAlgorithm,
+    QgsProject,
+    QgsRectangle,
+    QgsSettings,
+)
+from qgis.gui import QgsMessageBar, QgsProcessingModelerParameterWidget
+from qgis.PyQt.QtCore import QCoreApplication, QEventLoop
+from qgis.PyQt.QtWidgets import QAction, QComboBox, QDialog, QToolBar, QToolButton, QWidget
 
 
 class Interface:
@@ -49,6 +66,20 @@ class Interface:
 
     def pushInfo(self, title, text):
         self.messages.append(text)
+
+    def openMessageLog(self):
+        self.messages.append("the log")
+
+
+class Bar(Interface):
+    """With a real message bar."""
+
+    def __init__(self, qgis_iface) -> None:
+        super().__init__(qgis_iface)
+        self.bar = QgsMessageBar()
+
+    def messageBar(self):
+        return self.bar
 
 
 @pytest.fixture
@@ -201,3 +232,103 @@ def test_remembered_values_are_plain_and_never_secrets_of_one_run(plugin):
     assert remembered("x") == {"A": 1, "B": [1, 2]}
     QgsSettings().setValue(REMEMBERED + "x", "not json")
     assert remembered("x") == {}
+
+
+def wait_for(condition, seconds=5.0):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
+    return condition()
+
+
+def test_message_leads_to_the_cube_and_to_the_log(qgis_iface):
+    interface = Bar(qgis_iface)
+    Messages(interface).written("Build minicube", "/data/a b/Täler & <Co>.nc")
+    assert wait_for(lambda: interface.bar.items())
+    (item,) = interface.bar.items()
+    assert item.level() == Qgis.MessageLevel.Success
+    assert item.duration() == 0  # a build may end at night
+    text = 'Cube written: <a href="file:///data/a%20b/T%C3%A4ler%20&amp;%20%3CCo%3E.nc">Täler &amp; &lt;Co&gt;.nc</a>'
+    assert item.text() == text
+    (button,) = (b for b in item.findChildren(QToolButton) if b.text() == "Log")
+    button.click()
+    assert interface.messages == ["the log"]
+
+
+def test_failure_is_said_as_one_and_success_never_with_it(qgis_iface, qgis_processing):
+    interface = Bar(qgis_iface)
+    registry = QgsApplication.processingRegistry()
+    if registry.providerById("minicuber") is not None:
+        registry.removeProvider("minicuber")
+    plugin = classFactory(interface)
+    plugin.initGui()
+    try:
+        import processing
+
+        order = {
+            "EXTENT": "7,8,46,47 [EPSG:4326]",
+            "START": "2021-01-01",
+            "END": "2021-01-02",
+            "OUTPUT": "/tmp/a.nc",
+        }
+        with pytest.raises(QgsProcessingException):
+            processing.run("minicuber:buildminicube", {**order, "CATALOG": "/no/such/catalog.json"})
+        assert wait_for(lambda: interface.bar.items())
+        (item,) = interface.bar.items()
+        assert item.level() == Qgis.MessageLevel.Critical
+        assert item.text().startswith("Build minicube: ")
+        assert "/no/such/catalog.json" in item.text()
+    finally:
+        plugin.unload()
+
+
+def test_word_from_another_thread_arrives_on_the_main_one_and_never_after_unloading(
+    qgis_iface, qgis_processing
+):
+    interface = Bar(qgis_iface)
+    registry = QgsApplication.processingRegistry()
+    if registry.providerById("minicuber") is not None:
+        registry.removeProvider("minicuber")
+    plugin = classFactory(interface)
+    plugin.initGui()
+    seen = []
+    plugin._messages._push = lambda text, level: seen.append(threading.current_thread())
+    thread = threading.Thread(target=lambda: loader().written.emit("Build minicube", "/data/a.nc"))
+    thread.start()
+    thread.join()
+    assert wait_for(lambda: seen)
+    assert seen == [threading.main_thread()]
+    plugin.unload()
+    loader().written.emit("Build minicube", "/data/a.nc")
+    assert not wait_for(lambda: len(seen) > 1 or interface.bar.items(), 1.2)
+
+
+@pytest.mark.parametrize("name", ["CATALOG", "FALLBACK_CATALOG"])
+def test_any_catalog_can_be_written_and_presets_be_chosen(plugin, name):
+    from processing.gui.wrappers import WidgetWrapperFactory
+
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("minicuber:buildminicube")
+    wrapper = WidgetWrapperFactory.create_wrapper(algorithm.parameterDefinition(name), QWidget())
+    box = wrapper.widget
+    assert isinstance(box, QComboBox) and box.isEditable()
+    assert wrapper.parameterValue() == ""
+    wrapper.setParameterValue("/data/my catalog.json", QgsProcessingContext())
+    assert wrapper.parameterValue() == "/data/my catalog.json"
+    box.setCurrentIndex(box.findText("planetary-computer"))
+    assert wrapper.parameterValue() == "planetary-computer"
+    box.setEditText(" https://example.org/stac ")
+    assert wrapper.parameterValue() == "https://example.org/stac"
+
+
+def test_catalog_of_a_model_can_come_from_another_step(plugin):
+    from processing.gui.wrappers import WidgetWrapperFactory
+
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("minicuber:buildminicube")
+
+    class ModelerParametersDialog(QDialog):
+        model, childId, context = QgsProcessingModelAlgorithm(), "build", QgsProcessingContext()  # noqa: N815
+
+    wrapper = WidgetWrapperFactory.create_wrapper(
+        algorithm.parameterDefinition("CATALOG"), ModelerParametersDialog()
+    )
+    assert isinstance(wrapper, QgsProcessingModelerParameterWidget)

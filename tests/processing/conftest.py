@@ -77,6 +77,21 @@ def demo(provider, tmp_path_factory) -> dict:
 
 
 @pytest.fixture(scope="session")
+def cube(provider, demo, tmp_path_factory) -> str:
+    """The path of a cube of 13 dates, not to be changed."""
+    import processing
+
+    output = tmp_path_factory.mktemp("cube") / "valley.nc"
+    return processing.run(
+        "minicuber:buildminicube",
+        {
+            "EXTENT": demo["EXTENT"], "START": "2021-06-01", "END": "2021-07-31", "CATALOG": demo["CATALOG"],
+            "S2_BANDS": ["B02", "B03", "B04", "B08", "SCL"], "S2_MASK": "scl", "OUTPUT": str(output), "LOAD": False,
+        },
+    )["OUTPUT"]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
 def profile(tmp_path_factory):
     """A QGIS profile with the plugin enabled, for `qgis_process`."""
     folder = helpers.make_profile(tmp_path_factory.mktemp("profile"))

@@ -6,25 +6,13 @@ import os
 import shutil
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
-from minicuber.processing.project import add_group, loader
-from qgis.core import Qgis, QgsApplication, QgsProject, QgsRasterLayer, QgsVectorLayer
-from qgis.PyQt.QtCore import QCoreApplication
-
-
-@pytest.fixture(scope="module")
-def cube(provider, demo, tmp_path_factory):
-    import processing
-
-    output = tmp_path_factory.mktemp("cube") / "valley.nc"
-    return processing.run(
-        "minicuber:buildminicube",
-        {
-            "EXTENT": demo["EXTENT"], "START": "2021-06-01", "END": "2021-07-31", "CATALOG": demo["CATALOG"],
-            "S2_BANDS": ["B02", "B03", "B04", "B08", "SCL"], "S2_MASK": "scl", "OUTPUT": str(output), "LOAD": False,
-        },
-    )["OUTPUT"]  # fmt: skip
+from minicuber.processing.groups import update_group
+from minicuber.processing.project import loader
+from qgis.core import Qgis, QgsApplication, QgsLayerTreeGroup, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.PyQt.QtCore import QCoreApplication, Qt
 
 
 def groups():
@@ -52,8 +40,6 @@ def test_bands_are_dates_and_classes_have_names(run, cube):
     classes = found["s2_mask"].renderer().classes()
     assert [c.label for c in classes] == ["clear", "cloud", "cloud shadow", "snow", "other or no data"]
     assert [c.value for c in found["s2_SCL"].renderer().classes()] == list(range(12))
-    stretch = found["s2_B08"].renderer().contrastEnhancement()
-    assert (stretch.minimumValue(), stretch.maximumValue()) == (0.0, 0.5)
 
 
 def test_each_band_has_its_day_where_qgis_can_hold_one(run, cube):
@@ -85,6 +71,64 @@ def test_loading_again_replaces_the_group_in_its_place(run, cube, tmp_path):
     assert len(QgsProject.instance().mapLayers()) == 1
 
 
+def test_loading_again_keeps_what_the_user_made_of_a_layer(run, cube):
+    run("loadminicube", {"CUBE": cube})
+    (group,) = groups()
+    layer = layers(group)["s2_B08"]
+    key = layer.id()
+    layer.setName("near infrared")
+    layer.renderer().contrastEnhancement().setMaximumValue(0.33)
+    layer.renderer().setGrayBand(3)
+    group.setName("my valley")
+    nodes = {node.layer().name(): node for node in group.findLayers()}
+    nodes["near infrared"].setItemVisibilityChecked(True)
+    nodes["s2_rgb"].setItemVisibilityChecked(False)
+    order = [node.layer().name() for node in group.findLayers()]
+    run("loadminicube", {"CUBE": cube})
+    (group,) = groups()
+    assert group.name() == "my valley"
+    assert [node.layer().name() for node in group.findLayers()] == order
+    again = QgsProject.instance().mapLayer(key)
+    assert again.name() == "near infrared"
+    assert (again.renderer().contrastEnhancement().maximumValue(), again.renderer().grayBand()) == (0.33, 3)
+    assert [n.layer().name() for n in group.findLayers() if n.itemVisibilityChecked()] == ["near infrared"]
+
+
+def test_rebuilt_cube_is_shown_anew_in_the_same_layers(run, demo, tmp_path):
+    order = {
+        "EXTENT": demo["EXTENT"], "START": "2021-06-01", "END": "2021-06-30", "CATALOG": demo["CATALOG"],
+        "S2_BANDS": ["B04", "B08"], "OUTPUT": str(tmp_path / "a.nc"),
+    }  # fmt: skip
+    run("buildminicube", order)
+    found = layers(groups()[0])
+    mine, theirs = found["s2_B04"], found["s2_B08"]
+    mine.setOpacity(0.5)
+    mine.renderer().setGrayBand(2)
+    date = mine.bandName(2)[-10:]
+    theirs.setName("B")
+    run("buildminicube", {**order, "START": "2021-05-20", "LOAD": False})
+    (group,) = groups()
+    assert [node.layer().id() for node in group.findLayers()] == [mine.id(), theirs.id()]
+    assert "2021-05-2" in group.name()
+    assert theirs.bandCount() > 6
+    # The user's style stays on the date that it showed, whatever its number is now.
+    assert mine.opacity() == 0.5
+    assert mine.bandName(mine.renderer().grayBand())[-10:] == date
+    assert len(theirs.customProperty("minicuber/dates").split(",")) == theirs.bandCount()
+
+
+def test_cube_that_is_not_open_is_not_loaded_when_that_was_not_asked(run, demo, tmp_path):
+    run(
+        "buildminicube",
+        {
+            "EXTENT": demo["EXTENT"], "START": "2021-06-01", "END": "2021-06-10", "CATALOG": demo["CATALOG"],
+            "S2_BANDS": ["B04"], "OUTPUT": str(tmp_path / "a.nc"), "LOAD": False,
+        },
+    )  # fmt: skip
+    assert groups() == []
+    assert QgsProject.instance().mapLayers() == {}
+
+
 def test_layers_of_the_user_in_the_group_are_kept(run, cube):
     run("loadminicube", {"CUBE": cube})
     mine = QgsVectorLayer("Point?crs=EPSG:32632", "mine", "memory")
@@ -108,10 +152,25 @@ def test_group_that_was_moved_into_another_is_found(run, cube):
     assert [group.name()[:6] for group in outer.findGroups()] == ["valley"]
 
 
+def test_layers_of_a_group_that_was_dissolved_are_brought_up_to_date_where_they_are(run, cube):
+    run("loadminicube", {"CUBE": cube})
+    root = QgsProject.instance().layerTreeRoot()
+    (group,) = groups()
+    ids = set(QgsProject.instance().mapLayers())
+    for node in group.findLayers():
+        root.addChildNode(node.clone())
+    group.removeCustomProperty("minicuber/source")
+    root.removeChildNode(group)
+    run("loadminicube", {"CUBE": cube})
+    assert groups() == []
+    assert set(QgsProject.instance().mapLayers()) == ids
+    assert all(layer.isValid() for layer in QgsProject.instance().mapLayers().values())
+
+
 def test_layer_that_cannot_be_shown_is_said(qgis_app, tmp_path):
     said = []
     QgsApplication.messageLog().messageReceived.connect(lambda text, tag, level: said.append((tag, text)))
-    add_group(QgsProject.instance(), "x", "x", [{"path": str(tmp_path / "no.tif"), "name": "lost"}])
+    update_group(QgsProject.instance(), "x", "x", [{"path": str(tmp_path / "no.tif"), "name": "lost"}])
     assert [text for tag, text in said if tag == "Minicuber"] == [
         f"lost cannot be shown: {tmp_path / 'no.tif'}"
     ]
@@ -165,6 +224,89 @@ def test_demo_layers_are_loaded_as_they_are(run, tmp_path):
     (group,) = groups()
     assert set(layers(group)) == {"dem", "landcover", "forest_mask"}
     assert all(layer.isValid() for layer in layers(group).values())
+
+
+def by_date(group):
+    """Name of a group within a cube's group to its layers."""
+    inner = [child for child in group.children() if isinstance(child, QgsLayerTreeGroup)]
+    return {child.name(): child for child in inner}
+
+
+def test_layer_for_each_date_has_its_day_and_shows_it(run, cube):
+    result = run("loadminicube", {"CUBE": cube, "VARIABLES": "s2_B08,s2_mask,s2_rgb", "PER_DATE": True})
+    assert result["N_LAYERS"] == 3 + 3 * 13
+    (group,) = groups()
+    inner = by_date(group)
+    assert sorted(inner) == ["s2_B08 by date", "s2_mask by date", "s2_rgb by date"]
+    for folder in inner.values():
+        assert not folder.isExpanded()
+        assert not folder.itemVisibilityChecked()
+        assert all(node.itemVisibilityChecked() for node in folder.findLayers())
+    bands = inner["s2_B08 by date"].findLayers()
+    dates = [layers(group)["s2_B08"].bandName(number)[-10:] for number in range(1, 14)]
+    assert [node.layer().name() for node in bands] == [f"s2_B08 {date}" for date in dates]
+    third = bands[2].layer()
+    point = third.extent().center()
+    series = layers(group)["s2_B08"].dataProvider()
+    assert third.dataProvider().sample(point, third.renderer().grayBand()) == series.sample(point, 3)
+    day = third.temporalProperties().fixedTemporalRange()
+    assert third.temporalProperties().isActive()
+    assert day.begin().toString("yyyy-MM-dd HH:mm") == f"{dates[2]} 00:00"
+    assert day.begin().timeSpec() == day.end().timeSpec() == Qt.TimeSpec.UTC
+    assert day.begin().secsTo(day.end()) == 86400
+    assert day.includeBeginning() and not day.includeEnd()
+    mask = inner["s2_mask by date"].findLayers()[2].layer()
+    assert [c.label for c in mask.renderer().classes()][:2] == ["clear", "cloud"]
+    colours = inner["s2_rgb by date"].findLayers()[2].layer()
+    names = [colours.bandName(band) for band in colours.renderer().usesBands()]
+    assert [name[-17:] for name in names] == [f"s2_{band} {dates[2]}" for band in ("B04", "B03", "B02")]
+    assert not list(Path(cube).parent.glob("**/vrt:*"))
+
+
+def test_layers_by_date_stay_when_the_cube_is_rebuilt_and_go_when_not_asked_for(run, demo, tmp_path):
+    order = {
+        "EXTENT": demo["EXTENT"], "START": "2021-06-01", "END": "2021-06-10", "CATALOG": demo["CATALOG"],
+        "S2_BANDS": ["B04"], "OUTPUT": str(tmp_path / "a.nc"),
+    }  # fmt: skip
+    run("buildminicube", {**order, "LOAD": False})
+    run("loadminicube", {"CUBE": order["OUTPUT"], "PER_DATE": True})
+    few = len(by_date(groups()[0])["s2_B04 by date"].findLayers())
+    run("buildminicube", {**order, "END": "2021-06-20"})
+    many = by_date(groups()[0])["s2_B04 by date"].findLayers()
+    assert len(many) == few + 2
+    assert all(node.layer().isValid() for node in many)
+    assert not by_date(groups()[0])["s2_B04 by date"].itemVisibilityChecked()
+    run("loadminicube", {"CUBE": order["OUTPUT"]})
+    assert by_date(groups()[0]) == {}
+    assert len(QgsProject.instance().mapLayers()) == 1
+
+
+def test_layers_by_date_are_bounded(run, cube, feedback_class, monkeypatch):
+    from minicuber.processing.algorithms import loadminicube
+
+    feedback = feedback_class()
+    monkeypatch.setattr(loadminicube, "MANY_LAYERS", 12)
+    run("loadminicube", {"CUBE": cube, "VARIABLES": "s2_B08", "PER_DATE": True}, feedback)
+    assert any("13 layers, one for each date" in word for word in feedback.words)
+    QgsProject.instance().clear()
+    monkeypatch.setattr(loadminicube, "MOST_LAYERS", 25)
+    with pytest.raises(Exception, match="would be 26 layers; QGIS bears 25 of them"):
+        run("loadminicube", {"CUBE": cube, "VARIABLES": "s2_B08,s2_B04", "PER_DATE": True})
+    assert groups() == []
+
+
+def test_metadata_says_whose_data_it_is(run, cube):
+    run("loadminicube", {"CUBE": cube})
+    found = layers(groups()[0])
+    for name in ("s2_rgb", "s2_B08", "s2_mask"):
+        metadata = found[name].metadata()
+        assert metadata.rights() == ["Contains modified Copernicus Sentinel data"], name
+        assert "Contains modified Copernicus Sentinel data" in metadata.licenses()
+        assert any(link.url.startswith("https://sentinels.copernicus.eu/") for link in metadata.links())
+        assert "13 dates, 2021-06-" in metadata.abstract()
+        assert "Catalog: " in metadata.abstract()
+        assert "buildminicube" in metadata.history()[0]
+    assert found["s2_B08"].metadata().title() == "Sentinel-2 B08, near infrared"
 
 
 def test_cube_that_is_none_is_one_sentence(run, tmp_path):

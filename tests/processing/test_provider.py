@@ -17,7 +17,7 @@ FROZEN = {
         "MIN_CLEAR": 0.0, "TIME_AXIS": "s2", "STEP_DAYS": 5, "FALLBACK_CATALOG": None, "CATALOG_AUTH": None,
         "RESAMPLING": None, "FAIL_ON_MISSING": False, "RECIPE": None, "DRY_RUN": False, "LOAD": True, "OUTPUT": None,
     },
-    "loadminicube": {"CUBE": None, "VARIABLES": None},
+    "loadminicube": {"CUBE": None, "VARIABLES": None, "PER_DATE": False},
 }  # fmt: skip
 OUTPUTS = {
     "setupenvironment": {"ENVIRONMENT", "REPORT"},

@@ -279,7 +279,7 @@ def test_east_to_west_is_read_but_not_shown(tmp_path):
 def test_other_order_is_read_but_not_shown(tmp_path, caplog):
     cube = with_mapping(plain())
     cube["turned"] = cube.b.transpose("y", "x", "time")
-    assert [layer.variable for layer in describe(save(cube, tmp_path / "a.nc")).layers] == ["b"]
+    assert [layer.variable for layer in describe(save(cube, tmp_path / "a.nc")).layers] == ["b", "dem"]
     assert "turned of a.nc is not shown: QGIS cannot show dimensions in the order y, x, time" in caplog.text
 
 

@@ -56,6 +56,33 @@ def test_logging_of_the_core_arrives_with_its_level(demo):
     assert any(level == "INFO" and "183 dates" in text for level, text in demo[1]["log"])
 
 
+def test_job_asks_for_a_release_before_it_replaces_and_waits_for_it(demo, tmp_path):
+    cube = tmp_path / "a.nc"
+    result, _ = demo
+    recipe = {
+        "extent": [404880, 405080, 5200040, 5200240],
+        "extent_crs": "EPSG:32632",
+        "start": "2021-06-01",
+        "end": "2021-06-10",
+        "catalog": result["catalog"],
+        "s2_bands": ["B04"],
+    }
+    asked = []
+
+    def release(path):
+        time.sleep(0.3)
+        asked.append((path, cube.stat().st_ino))
+
+    for _ in range(2):
+        run("buildminicube", {"recipe": recipe, "output": str(cube)}, on_release=release)
+        first = asked[:] or cube.stat().st_ino
+    # Not at the first build, when there was nothing; then before anything had changed.
+    assert asked
+    assert all(path == str(cube) for path, _ in asked)
+    assert {inode for _, inode in asked} != {cube.stat().st_ino}
+    assert first == asked
+
+
 def test_users_error_is_one_sentence_with_its_kind():
     with pytest.raises(InputError, match="There is no job named 'nothing'"):
         run("nothing", {})
@@ -68,9 +95,10 @@ def test_users_error_is_one_sentence_with_its_kind():
 
 
 def test_bug_is_said_to_be_one_and_keeps_its_traceback(tmp_path):
-    # QGIS always sends numbers; text in their place is no error that the job foresees.
+    # QGIS always sends names of bands; lists in their place are no error that the job foresees.
     recipe = {
-        "extent": ["a", 1, 2, 3],
+        "extent": [0, 1, 2, 3],
+        "s2_bands": [["B02"]],
         "extent_crs": "EPSG:32632",
         "start": "2021-06-01",
         "end": "2021-06-02",
