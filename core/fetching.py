@@ -28,9 +28,9 @@ ATTEMPTS = 3  # beside those of GDAL, which asks again after 429 and 5xx by itse
 PAUSE = 0.5  # seconds before the second attempt, twice as long before each further one
 # Answers that stay the same however often one asks.
 LASTING = re.compile(
-    r"response code: (400|401|403|404|410)|HTTP (400|401|403|404|410)|does not exist|No such file|not recognized"
+    r"response code: (400|401|403|404|410)|HTTP (400|401|403|404|410)|does not exist|No such file"
     r"|URL rejected"
-    r"|not a supported file format|has no CRS|AccessDenied|not supported",
+    r"|has no CRS|AccessDenied|kind of store",
     re.IGNORECASE,
 )
 

@@ -109,6 +109,7 @@ def make_plan(recipe: Recipe, registry: Registry, credentials: Credentials, prog
     found, access = _found(recipe, query, registry, credentials, progress)
     entries = [(item, registry.collection_of(found.catalog, item)) for item in found.items]
     bands, scenes = _scenes(found, entries, recipe)
+    access.check([file.raster.href for scene in scenes for file in scene.files.values()])
     lattice = _lattice(recipe, rough, crs, scenes, bands, access)
     if recipe.width:
         grid = grid_around(bounds, recipe.extent_crs, crs, lattice, recipe.width, recipe.height)
@@ -126,7 +127,6 @@ def make_plan(recipe: Recipe, registry: Registry, credentials: Credentials, prog
             log.warning(
                 "%d of %d items have no %s, the first is %s.", len(lacking), len(scenes), band, lacking[0]
             )
-    access.check([file.raster.href for scene in scenes for file in scene.files.values()])
     dates = [date for date in image_axis(scenes, grid) if first <= date.day <= last]
     if not dates:
         raise _no_image(found, recipe)

@@ -37,7 +37,8 @@ def scene(
     """Write the files of a scene of `size` x `size` pixels of 10 m below `corner` (west, north) and return its item.
 
     `values`: band to DN or class, a number or an array at the band's own pixel size. `properties`: added to those
-    of the item, None takes one away. `block`: pixels of a tile of the files. `drop`: fields of the item's assets and properties that shall be absent.
+    of the item, None takes one away. `block`: pixels of a tile of the files. `drop`: fields of the item's assets and
+    properties that shall be absent.
     """
     west, north = corner
     assets = {}

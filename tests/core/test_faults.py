@@ -19,7 +19,7 @@ from scenery import collection_file, scene
 CRS, CORNER = "EPSG:32632", (400_020.0, 5_200_020.0)
 FAST = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_INGESTED_BYTES_AT_OPEN": 1024, "GDAL_HTTP_MAX_RETRY": 1,
-    "GDAL_HTTP_RETRY_DELAY": 0.01, "GDAL_HTTP_TIMEOUT": 1,
+    "GDAL_HTTP_RETRY_DELAY": 0.01, "GDAL_HTTP_TIMEOUT": 3,
     "CPL_VSIL_CURL_NON_CACHED": GDAL_OPTIONS.get("CPL_VSIL_CURL_NON_CACHED", ""),
 }  # fmt: skip
 DATES = range(1, 7)
@@ -105,7 +105,7 @@ FAULTS = {
     "500": lambda folder, asked: 500,
     "503": lambda folder, asked: 503,
     "connection cut": lambda folder, asked: {**part(folder, asked), "cut": True},
-    "stall": lambda folder, asked: {**part(folder, asked), "delay": 2.0},
+    "stall": lambda folder, asked: {**part(folder, asked), "delay": 4.0},
     "corrupt tile": lambda folder, asked: part(folder, asked, spoil=True),
 }
 

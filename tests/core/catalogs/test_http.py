@@ -123,9 +123,7 @@ def test_server_that_asks_for_a_day_is_not_waited_for(way, monkeypatch):
     monkeypatch.setattr(http, "LONGEST_PAUSE", 0.1)
     server, url, path = way
     trouble(server, path, {"status": 503, "headers": {"Retry-After": "86400"}})
-    start = time.monotonic()
-    assert names(url) == ["a"]
-    assert time.monotonic() - start < 2
+    assert names(url) == ["a"]  # else the test hangs for a day
 
 
 def test_nobody_there_is_said_of_a_search_too(fake_api):
