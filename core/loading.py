@@ -1,4 +1,4 @@
-"""Reads single bands of single files onto the grid, exactly, and fuses those of one date.
+"""Reads single bands of single files onto the grid, exactly.
 
 Numbers stay digital numbers (DN) here, as float32 with NaN for missing (uint16 is exact in it); classes
 stay uint8. The rule of resampling is the contract's: same lattice: copied; coarser and nesting: nearest;
@@ -326,33 +326,3 @@ def _overlap(source, place: Placement, grid: Grid) -> tuple[slice, slice, Window
     rows = slice(top - place.row, bottom - place.row)
     columns = slice(left - place.column, right - place.column)
     return rows, columns, Window(left, top, right - left, bottom - top)
-
-
-def fused(
-    files: list[BandFile],
-    grid: Grid,
-    classes: bool,
-    choice: str | None = None,
-    access: Access | None = None,
-    used: set[str] | None = None,
-) -> np.ndarray:
-    """The bands of several files as one: the first valid value wins, in the order of `files`.
-
-    Values, not DN, for anything but classes: each file has its own scale and offset. (y, x), float64
-    with NaN so that no rounding happens before packing; classes uint8 with 0 for missing. `choice`, `access`
-    and `used` as in `read_band`.
-    """
-    result = None
-    for file in files:
-        pixels = read_band(file, grid, classes, choice, access, used)
-        values = pixels if classes else pixels.astype(np.float64) * file.scale + file.offset
-        if result is None:
-            result = values
-        else:
-            holes = result == 0 if classes else np.isnan(result)
-            np.copyto(result, values, where=holes)
-        if not (np.any(result == 0) if classes else np.any(np.isnan(result))):
-            break
-    if result is None:
-        result = np.zeros(grid.shape, np.uint8) if classes else np.full(grid.shape, math.nan)
-    return result

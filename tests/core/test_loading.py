@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from minicuber.core.catalogs.items import Raster
 from minicuber.core.errors import SourceError
 from minicuber.core.grid import Grid
-from minicuber.core.loading import fused, placement, read_band, resampling_for
+from minicuber.core.loading import placement, read_band, resampling_for
 from minicuber.core.sources.sentinel2 import BandFile
 from rasterio.enums import Resampling
 
@@ -155,18 +155,6 @@ def test_nodata_comes_from_the_file_else_from_the_catalog(tmp_path):
     file = BandFile(file.raster, 1e-4, 0.0, 0.0)
     out = read_band(file, Grid(UTM32, 400_000.0, 5_200_000.0, 10.0, 10.0, 2, 2), classes=False)
     np.testing.assert_array_equal(out, [[np.nan, 1], [2, 3]])
-
-
-def test_first_valid_value_wins_and_a_hole_does_not_overwrite(tmp_path):
-    first, second = np.full((4, 4), 1000, np.uint16), np.full((4, 4), 3000, np.uint16)
-    first[:, 2:] = 0
-    second[0] = 0
-    grid = Grid(UTM32, 400_000.0, 5_200_000.0, 10.0, 10.0, 4, 4)
-    a = write(tmp_path / "a.tif", first)
-    b = BandFile(write(tmp_path / "b.tif", second).raster, 1e-4, -0.1, 0.0)
-    out = fused([a, b], grid, classes=False)
-    np.testing.assert_allclose(out[1:], [[0.1, 0.1, 0.2, 0.2]] * 3)
-    np.testing.assert_array_equal(np.isnan(out[0]), [False, False, True, True])
 
 
 def test_lattices_that_differ_by_rounding_are_the_same():
