@@ -22,7 +22,7 @@ from .sources.sentinel2_bands import BANDS, scl_to_mask
 BLOCK_BYTES = 64_000_000  # packed images of a block
 NO_IMAGE = -1  # in s2_image_date
 
-Images = dict[tuple[dt.date, str], np.ndarray]  # packed, (y, x), by day and band
+PackedImages = dict[tuple[dt.date, str], np.ndarray]  # packed, (y, x), by day and band
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _key(plan: Plan, kind: str, start: int, steps: list[Step], bands: tuple[str,
 
 
 def reduced(
-    plan: Plan, block: Block, images: Images, clipped: dict[str, int]
+    plan: Plan, block: Block, images: PackedImages, clipped: dict[str, int]
 ) -> tuple[dict[str, np.ndarray], dict]:
     """What the cube stores of a block, by variable, and what is to be said of it (JSON values).
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from .. import __version__
 from .catalogs.http import Credentials
 from .catalogs.registry import Registry, load_registry
 from .cube.describe import LayerInfo, best_date, describe_layers, title_of
-from .cube.layers import fresh_layers, layers_folder
+from .cube.layers import check_output, fresh_layers
 from .cube.part import check_replaceable, is_zarr_name, part_output, size_of
 from .cube.write import open_cube
 from .errors import InputError, StorageError
@@ -132,16 +131,7 @@ def checked_output(text: str) -> Path:
             f"OUTPUT does not end in .nc or .zarr: {path.name}.", "A cube is written as NetCDF or Zarr."
         )
     check_replaceable(path)
-    if '"' in path.name or ('"' in str(path.absolute()) and is_zarr_name(path)):
-        raise InputError(
-            f"OUTPUT has a quotation mark in its path: {path}.", "GDAL cannot open it; choose another name."
-        )
-    folder = layers_folder(path)
-    if folder.is_dir() and any(not re.search(r"\.vrt(\.aux\.xml)?$", each.name) for each in folder.iterdir()):
-        raise InputError(
-            f"The folder {folder} holds something else than a cube's layers.",
-            "Choose another OUTPUT, or move it.",
-        )
+    check_output(path)
     if path.is_file():
         try:
             with open(path, "r+b"):

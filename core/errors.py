@@ -29,7 +29,14 @@ class InputError(MinicuberError):
 
 
 class SourceError(MinicuberError):
-    """A catalog or a remote file could not be read, or holds something unusable."""
+    """A catalog or a remote file could not be read, or holds something unusable.
+
+    `lasting`: it stays so however often one asks.
+    """
+
+    def __init__(self, message: str, hint: str = "", details: str = "", lasting: bool = False) -> None:
+        super().__init__(message, hint, details)
+        self.lasting = lasting
 
 
 class StorageError(MinicuberError):

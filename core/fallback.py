@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from .catalogs.access import Access
-from .catalogs.api import Query
 from .catalogs.http import Credentials
 from .catalogs.registry import Registry
 from .catalogs.search import search
 from .errors import MinicuberError
-from .plan import Plan
+from .plan import Plan, scenes_of
 from .progress import Progress
 from .sources import sentinel2 as s2
-from .sources.image_axis import without_duplicates
-from .timeline import checked_period
 
 log = logging.getLogger(__name__)
 
@@ -45,19 +43,13 @@ class Twins:
     def _search(self) -> dict[tuple, s2.Scene]:
         plan = self._plan
         log.info("The fallback catalog %s is searched.", self._source)
-        query = Query(plan.grid.lonlat_bounds, *checked_period(plan.recipe.start, plan.recipe.end))
+        query = replace(plan.query, max_cloud=100.0)
         try:
             # The credentials belong to the first catalog: no other server may see them.
             found = search(self._source, query, self._registry, Progress())
-            scenes = [
-                s2.scene_of(item, plan.bands, self._registry.collection_of(found.catalog, item))
-                for item in found.items
-                if s2.is_sentinel2(item)
-            ]
+            scenes = scenes_of(found, self._registry, plan.bands)
         except MinicuberError as error:
             log.warning("The fallback catalog cannot help: %s", error)
             return {}
-        url = found.catalog.url if found.catalog else self._source
-        self._access = Access(self._registry, found.catalog, url, Credentials())
-        names = found.catalog.default_ids if found.catalog else ()
-        return {(s.platform, s.tile, s.sensing): s for s in without_duplicates(scenes, names)}
+        self._access = found.access(self._registry, Credentials())
+        return {(s.platform, s.tile, s.sensing): s for s in scenes}

@@ -7,7 +7,6 @@ the network is lost, and the run ends instead of filling a cube with holes.
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,13 +25,6 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 3  # beside those of GDAL, which asks again after 429 and 5xx by itself
 PAUSE = 0.5  # seconds before the second attempt, twice as long before each further one
-# Answers that stay the same however often one asks.
-LASTING = re.compile(
-    r"response code: (400|401|403|404|410)|HTTP (400|401|403|404|410)|does not exist|No such file"
-    r"|URL rejected"
-    r"|has no CRS|AccessDenied|kind of store",
-    re.IGNORECASE,
-)
 
 
 @dataclass
@@ -118,7 +110,7 @@ class Fetcher:
         with self._lock:
             losses.by_day.setdefault(date.day.isoformat(), []).append(f"{band} of {scene.id}")
             losses.reasons.append(problem.message)
-            losses.passing += not LASTING.search(problem.message)
+            losses.passing += not problem.lasting
         return None
 
     def _other(self, scene: Scene, band: str) -> tuple[BandFile, Access] | None:
@@ -133,7 +125,7 @@ class Fetcher:
                 classes = BANDS[band].kind == "classes"
                 return read_band(file, self._grid, classes, self._resampling.get(band), access, used)
             except SourceError as error:
-                if attempt == ATTEMPTS - 1 or LASTING.search(error.message):
+                if attempt == ATTEMPTS - 1 or error.lasting:
                     raise
                 self._stopped.wait(PAUSE * 2**attempt)
         raise AssertionError("unreachable")

@@ -8,17 +8,18 @@ is bounded by a few blocks, whatever the length of the axis.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .blocks import Block, blocks_of, reduced
+from .blocks import Block, PackedImages, blocks_of, reduced
 from .cube.encoding import BY_KIND
 from .errors import InputError, SourceError
 from .estimate import bytes_to_fetch
@@ -38,6 +39,11 @@ BLOCKS_AHEAD = 2  # that are being read while one is reduced and written
 CLASSES_STEP = 32  # dates whose classifications are kept together
 READING_BYTES = 1_000_000_000
 POLL = 0.2  # seconds between two looks at cancel
+
+
+# What makes of the images of a block, and of how many of their values were clipped, the arrays to keep and what is
+# to be said of them.
+Reduce = Callable[[Block, PackedImages, dict[str, int]], tuple[dict[str, np.ndarray], dict[str, Any]]]
 
 
 @dataclass
@@ -86,12 +92,10 @@ class Images:
         """
         least = self.plan.recipe.min_clear
         steps = [Step(date.day, (date,)) for step in self.plan.steps for date in step.dates]
+        blocks = blocks_of(self.plan, "classes", steps, ("SCL",), CLASSES_STEP)
         shares: dict[dt.date, float] = {}
         unknown: list[dt.date] = []
-        for block in blocks_of(self.plan, "classes", steps, ("SCL",), CLASSES_STEP):
-            info = self._store.finished(block.key)
-            if info is None or info["missing"]:
-                info = self._judge(block, len(shares), len(steps), progress)
+        for block, info in self._recorded(blocks, ("SCL",), _judged, progress, "Looking for clouds"):
             shares |= {date.day: info["shares"][date.day.isoformat()] for date in block.dates}
             unknown += [date.day for date in block.dates if date.day.isoformat() in info["missing"]]
             self._classes |= {date.day: block.key for date in block.dates}
@@ -112,18 +116,6 @@ class Images:
             log.warning("Left out because their scene classification cannot be had: %s", ", ".join(lost))
         self.plan = self.plan.only(kept)
 
-    def _judge(self, block: Block, done: int, total: int, progress: Progress) -> dict[str, Any]:
-        with ThreadPoolExecutor(self._threads) as pool:
-            reading = self._submit(pool, block, ("SCL",))
-            images = {}
-            for day, _, classes in self._finished(reading, progress, done, total, "Looking for clouds"):
-                images[day.isoformat()] = classes
-        raise_if_lost(reading.losses)
-        shares = {day: float((scl_to_mask(classes) == 0).mean()) for day, classes in images.items()}
-        info = {"shares": shares, "missing": reading.losses.by_day, "methods": sorted(reading.used["SCL"])}
-        self._store.record(block.key, images, info)
-        return info
-
     # --- the pixels ------------------------------------------------------------------------------
 
     def write(self, cube: Any, progress: Progress) -> Gathered:
@@ -141,7 +133,9 @@ class Images:
         )
         check = OffsetCheck()
         reasons: list[str] = []
-        for block, info in self._done(progress):
+        blocks = blocks_of(self.plan, "images", steps, self.plan.bands, BLOCK_STEPS)
+        reduce = functools.partial(reduced, self.plan)
+        for block, info in self._recorded(blocks, self.plan.bands, reduce, progress):
             part = slice(block.start, block.start + len(block.steps))
             told.avail[part] = info["avail"]
             told.clear_share[part] = np.array(info["clear_share"], float)
@@ -157,7 +151,9 @@ class Images:
             raise SourceError(f"No file could be read. {reasons[0]}", "Check the catalog, or use another.")
         if self._classes:
             keys = sorted(set(self._classes.values()))
-            told.methods["SCL"] = {name for key in keys for name in self._store.finished(key)["methods"]}
+            told.methods["SCL"] = {
+                name for key in keys for name in self._store.finished(key)["methods"]["SCL"]
+            }
         told.offset_steps = check.steps()
         return told
 
@@ -169,30 +165,33 @@ class Images:
         for name in cube.variables:
             cube.write_packed(name, block.start, arrays[name], info["clipped"].get(name, 0))
 
-    def _done(self, progress: Progress) -> Iterator[tuple[Block, dict[str, Any]]]:
-        """The blocks in order with what was recorded of them; what is not in the store is read."""
-        n_images = max(sum(len(step.dates) for step in self.plan.steps), 1)
-        images_before = 0
-        blocks = iter(blocks_of(self.plan, "images", self.plan.steps, self.plan.bands, BLOCK_STEPS))
+    # --- blocks, one after the other -------------------------------------------------------------
+
+    def _recorded(
+        self, blocks: list[Block], bands: tuple[str, ...], reduce: Reduce, progress: Progress, text: str = ""
+    ) -> Iterator[tuple[Block, dict[str, Any]]]:
+        """The blocks in order, with what the store has of them; what it lacks is read, reduced and recorded."""
+        total = max(sum(len(block.dates) for block in blocks), 1)
+        before, coming = 0, iter(blocks)
         ahead: deque[Block | _Reading] = deque()
         most = 1 + (BLOCKS_AHEAD if self._threads > 1 else 0)
         with ThreadPoolExecutor(self._threads) as pool:
             try:
                 while True:
                     while sum(isinstance(each, _Reading) for each in ahead) < most:
-                        block = next(blocks, None)
+                        block = next(coming, None)
                         if block is None:
                             break
                         info = self._store.finished(block.key)
                         whole = info is not None and not info["missing"]
-                        ahead.append(block if whole else self._submit(pool, block, self.plan.bands))
+                        ahead.append(block if whole else self._submit(pool, block, bands))
                     if not ahead:
                         return
                     head = ahead.popleft()
                     if isinstance(head, _Reading):
-                        self._finish(head, progress, images_before, n_images)
+                        self._finish(head, reduce, progress, before, total, text)
                         head = head.block
-                    images_before += len(head.dates)
+                    before += len(head.dates)
                     yield head, self._store.finished(head.key)
             except BaseException:
                 self._fetcher.stop()
@@ -228,7 +227,7 @@ class Images:
         return packed
 
     def _finished(
-        self, reading: _Reading, progress: Progress, before: int, total: int, text: str = ""
+        self, reading: _Reading, progress: Progress, before: int, total: int, text: str
     ) -> Iterator[tuple[dt.date, str, np.ndarray]]:
         """The images of a block as they come; cancels what has not begun when the caller stops or one fails."""
         waiting, n_bands, count = set(reading.tasks), len(reading.used), 0
@@ -248,27 +247,34 @@ class Images:
             for task in waiting:
                 task.cancel()
 
-    # --- from images to steps ---------------------------------------------------------------------
-
-    def _finish(self, reading: _Reading, progress: Progress, before: int, n_images: int) -> None:
-        """Wait for the images of a block, reduce them to its steps, and record it."""
-        block = reading.block
+    def _finish(
+        self, reading: _Reading, reduce: Reduce, progress: Progress, before: int, total: int, text: str
+    ) -> None:
+        """Wait for the images of a block, reduce them, and record what they have become."""
         images = {}
-        for day, band, stored in self._finished(reading, progress, before, n_images):
+        for day, band, stored in self._finished(reading, progress, before, total, text):
             images[day, band] = stored
         raise_if_lost(reading.losses)
-        clipped = dict.fromkeys(self.plan.bands, 0)
+        clipped = dict.fromkeys(reading.used, 0)
         for task, (_, band) in reading.tasks.items():
             clipped[band] += task.result()[1]
         reading.tasks.clear()  # and with them a second hold on every image
-        arrays, info = reduced(self.plan, block, images, clipped)
+        arrays, info = reduce(reading.block, images, clipped)
         info |= {
             "missing": reading.losses.by_day,
             "replaced": reading.losses.replaced,
             "reasons": reading.losses.reasons[:1],
             "methods": {band: sorted(methods) for band, methods in reading.used.items()},
         }
-        self._store.record(block.key, arrays, info)
+        self._store.record(reading.block.key, arrays, info)
+
+
+def _judged(
+    block: Block, images: PackedImages, clipped: dict[str, int]
+) -> tuple[dict[str, np.ndarray], dict]:
+    """Classifications by day, as they are, and the share of each that is clear."""
+    arrays = {day.isoformat(): classes for (day, _), classes in images.items()}
+    return arrays, {"shares": {day: float((scl_to_mask(a) == 0).mean()) for day, a in arrays.items()}}
 
 
 def _listed(by_day: dict[str, list[str]], days: list[str]) -> str:

@@ -63,8 +63,17 @@ for _name in ("rasterio._env", "rasterio._err"):
     logging.getLogger(_name).addFilter(_log_shown)
 ON_LATTICE = 0.01  # of a pixel, over the whole grid: less is the rounding of somebody's metadata
 # What GDAL says when a server refuses a file, because of keys or a signature, and for another reason.
-DENIED = re.compile(r"response code: 40[13]|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch")
+# Of an object store GDAL tells the code of the error or its text, depending on its version.
+DENIED_BY_STORE = (
+    r"Access ?Denied|InvalidAccessKeyId|Access Key Id you|SignatureDoesNotMatch|signature we calculated"
+)
+DENIED = re.compile(rf"response code: 40[13]|{DENIED_BY_STORE}")
 OTHERWISE = re.compile(r"response code: (?!40[13])\d")
+# Of what it says, what stays the same however often one asks.
+LASTING = re.compile(
+    rf"response code: (400|401|403|404|410)|does not exist|No such file|URL rejected|{DENIED_BY_STORE}",
+    re.IGNORECASE,
+)
 FINER = 0.95  # a source pixel below this share of the grid's is averaged
 
 
@@ -161,7 +170,8 @@ def _opened(address: Address, href: str) -> Iterator[rasterio.DatasetReader]:
         if DENIED.search(reason) and not address.signed:
             reason += "; CATALOG_AUTH chooses the credentials"
         # Not from the error: whoever prints that prints the signature.
-        raise SourceError(f"The file {redacted(href)} cannot be read ({reason}).") from None
+        message = f"The file {redacted(href)} cannot be read ({reason})."
+        raise SourceError(message, lasting=LASTING.search(reason) is not None) from None
 
 
 def _forget(address: Address) -> None:
@@ -193,7 +203,9 @@ def crs_of(source: rasterio.DatasetReader, raster: Raster) -> str:
     """The CRS of an open file, else that of its metadata. Raises `SourceError` when there is neither."""
     crs = short_crs(source.crs.to_wkt()) if source.crs else raster.crs
     if crs is None:
-        raise SourceError(f"The file {redacted(raster.href)} has no CRS, and its item names none.")
+        raise SourceError(
+            f"The file {redacted(raster.href)} has no CRS, and its item names none.", lasting=True
+        )
     return crs
 
 

@@ -64,8 +64,7 @@ class Step:
 class Plan:
     """What will be read: the grid, the steps with their scenes, the bands (SCL too if a rule needs it), and how.
 
-    `found`: the catalog that answered. `collections`: the registry's entries of the scenes, as far as it knows
-    them.
+    `found`: the catalog that answered, to `query`.
     """
 
     recipe: Recipe
@@ -74,11 +73,17 @@ class Plan:
     bands: tuple[str, ...]
     access: Access
     found: Found
-    collections: tuple[Collection, ...] = ()
+    query: Query
 
     @property
     def scenes(self) -> list[s2.Scene]:
         return [scene for step in self.steps for scene in step.scenes]
+
+    @property
+    def collections(self) -> list[Collection]:
+        """The registry's entries of the scenes, as far as it knows them, by id."""
+        entries = {scene.collection.id: scene.collection for scene in self.scenes if scene.collection}
+        return [entries[name] for name in sorted(entries)]
 
     @property
     def days(self) -> list[dt.date]:
@@ -107,8 +112,7 @@ def make_plan(recipe: Recipe, registry: Registry, credentials: Credentials, prog
     day = dt.timedelta(days=1)
     query = Query(lonlat_box(rough, crs), _shifted(first, -day), _shifted(last, day), recipe.max_cloud)
     found, access = _found(recipe, query, registry, credentials, progress)
-    entries = [(item, registry.collection_of(found.catalog, item)) for item in found.items]
-    bands, scenes = _scenes(found, entries, recipe)
+    bands, scenes = _scenes(found, registry, recipe)
     access.check([file.raster.href for scene in scenes for file in scene.files.values()])
     lattice = _lattice(recipe, rough, crs, scenes, bands, access)
     if recipe.width:
@@ -135,8 +139,7 @@ def make_plan(recipe: Recipe, registry: Registry, credentials: Credentials, prog
     if recipe.time_axis == "regular":
         steps = _regular_steps(recipe, dates)
     progress.update(1.0, f"{len(scenes)} images found")
-    used = {entry.id: entry for _, entry in entries if entry is not None}
-    return Plan(recipe, grid, steps, bands, access, found, tuple(used[name] for name in sorted(used)))
+    return Plan(recipe, grid, steps, bands, access, found, query)
 
 
 def _found(
@@ -145,7 +148,8 @@ def _found(
     """What the catalog answers, or when it fails the other one; and how the files of its answer are reached."""
     progress.update(0.0, f"Searching {recipe.catalog}")
     try:
-        return _answer(recipe.catalog, query, registry, credentials, progress)
+        found = search(recipe.catalog, query, registry, progress, credentials)
+        return found, found.access(registry, credentials)
     except SourceError as error:
         if not recipe.fallback_catalog:
             raise
@@ -153,19 +157,12 @@ def _found(
         progress.update(0.5, f"Searching {recipe.fallback_catalog}")
         try:
             # The credentials belong to the first catalog: no other server may see them.
-            return _answer(recipe.fallback_catalog, query, registry, Credentials(), progress)
+            found = search(recipe.fallback_catalog, query, registry, progress)
+            return found, found.access(registry, Credentials())
         except SourceError as second:
             raise SourceError(
                 f"Both catalogs failed. {error.message} {second.message}", "Try again later."
             ) from second
-
-
-def _answer(
-    source: str, query, registry: Registry, credentials: Credentials, progress
-) -> tuple[Found, Access]:
-    found = search(source, query, registry, progress, credentials)
-    url = found.catalog.url if found.catalog else source
-    return found, Access(registry, found.catalog, url, credentials)
 
 
 def _regular_steps(recipe: Recipe, dates: list[ImageDate]) -> list[Step]:
@@ -196,15 +193,12 @@ def _rough_bounds(recipe: Recipe, bounds: Bounds, crs: str) -> Bounds:
     return grid_around(bounds, recipe.extent_crs, crs, lattice, recipe.width + 2, recipe.height + 2).bounds
 
 
-def _scenes(
-    found: Found, entries: list[tuple[dict, Collection | None]], recipe: Recipe
-) -> tuple[tuple[str, ...], list[s2.Scene]]:
+def _scenes(found: Found, registry: Registry, recipe: Recipe) -> tuple[tuple[str, ...], list[s2.Scene]]:
     """The bands that will be read, and the scenes that have any of them and are clear enough."""
     bands = _bands(recipe)
-    scenes = [s2.scene_of(item, bands, entry) for item, entry in entries if s2.is_sentinel2(item)]
+    scenes = scenes_of(found, registry, bands)
     if not scenes:
-        raise _no_image(found, recipe, f" ({len(entries)} of another sensor)" if entries else "")
-    scenes = without_duplicates(scenes, found.catalog.default_ids if found.catalog else ())
+        raise _no_image(found, recipe, f" ({len(found.items)} of another sensor)" if found.items else "")
     optional = not _needs_classes(recipe) and "SCL" not in recipe.s2_bands
     if optional and "SCL" in bands and not any("SCL" in scene.files for scene in scenes):
         log.warning("%s has no scene classification: the latest image counts, clear or not.", found.source)
@@ -218,6 +212,16 @@ def _scenes(
             f"The clearest has {least:.1f} %.",
         )
     return bands, clear
+
+
+def scenes_of(found: Found, registry: Registry, bands: tuple[str, ...]) -> list[s2.Scene]:
+    """The scenes of Sentinel-2 among the items that a catalog gave, each once."""
+    scenes = [
+        s2.scene_of(item, bands, registry.collection_of(found.catalog, item))
+        for item in found.items
+        if s2.is_sentinel2(item)
+    ]
+    return without_duplicates(scenes, found.collections)
 
 
 def _no_image(found: Found, recipe: Recipe, others: str = "") -> InputError:

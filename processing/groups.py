@@ -22,7 +22,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from .origin import set_origin
+from .layer_metadata import set_origin
 from .release import no_statistics_files, set_source
 from .styling import fingerprint, legend_nodes, show_band, shown_band, style, style_as_hillshade
 from .temporal import set_date, set_dates

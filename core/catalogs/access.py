@@ -68,7 +68,9 @@ class Access:
             return Address("/vsis3/" + href[5:], self._s3_options(href))
         if scheme not in ("http", "https"):
             if "://" in href:
-                raise SourceError(f"The file {redacted(href)} is in a kind of store that is not supported.")
+                raise SourceError(
+                    f"The file {redacted(href)} is in a kind of store that is not supported.", lasting=True
+                )
             return Address(href)
         token_url = self._registry.token_url(href)
         if token_url:
@@ -170,6 +172,7 @@ class Access:
             raise SourceError(
                 f"The signature for files of {urlsplit(href).netloc} cannot be had from {redacted(url)} ({why}).",
                 "Try again later, or another catalog.",
+                lasting=why in {f"HTTP {status}" for status in (400, 401, 403, 404, 410)},
             )
 
 

@@ -140,11 +140,10 @@ class S3:
 @dataclass(frozen=True)
 class Limits:
     """What a server can take, None where it is not known: items in a `page` of a search; items after which a
-    search ends without a word (`most`); requests per second to its API; `connections` to its files at once."""
+    search ends without a word (`most`); `connections` to its files at once."""
 
     page: int | None = None
     most: int | None = None
-    requests_per_second: float | None = None
     connections: int | None = None
 
     def problems(self) -> Problems:

@@ -18,6 +18,7 @@ from ..errors import InputError, SourceError
 from ..grid import Bounds
 from ..progress import Progress
 from ..timeline import parse_instant
+from .access import Access
 from .api import Query, is_api, search_api
 from .entries import Catalog, Limits
 from .http import Credentials, bound_auth, get_json, new_session
@@ -39,6 +40,15 @@ class Found:
     items: list[dict[str, Any]]
     catalog: Catalog | None
     source: str
+
+    @property
+    def collections(self) -> list[str]:
+        """The ids of the collections that were searched together, the better first; empty where that is not known."""
+        return self.catalog.default_ids if self.catalog else []
+
+    def access(self, registry: Registry, credentials: Credentials) -> Access:
+        """How the files of the items are reached."""
+        return Access(registry, self.catalog, self.catalog.url if self.catalog else self.source, credentials)
 
 
 def search(

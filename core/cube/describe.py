@@ -28,7 +28,7 @@ from .layers import (
     layers_folder,
 )
 from .read import CUBE_DIMS, LETTERS, STANDARD_NAMES, cube_path, find_axes, grid_of, normalised, open_stored
-from .spread import spread_of
+from .stretch import stretch_of
 
 log = logging.getLogger(__name__)
 # What the layers of a cube tell of its origin, in QGIS's layer metadata.
@@ -146,7 +146,7 @@ def _layers(
     spread = {}
     if cube is not None:
         try:
-            spread = spread_of(cube, layers)
+            spread = stretch_of(cube, layers)
         except (OSError, RuntimeError, ValueError) as error:
             # Colours are no reason to keep a cube from being shown.
             log.warning("The values of %s cannot be looked at: %s", path.name, error)

@@ -8,6 +8,7 @@ describes a cube writes its layers again when they are not what they should be, 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import xml.etree.ElementTree as ET
@@ -47,6 +48,26 @@ class Storage(NamedTuple):
 def layers_folder(cube: Path) -> Path:
     """`NAME.layers` beside `NAME.nc` or `NAME.zarr`."""
     return cube.with_name(cube.stem + ".layers")
+
+
+def check_output(cube: Path) -> None:
+    """Raise `InputError`, before any work, when GDAL would have no name for a cube at this path, or when its layers
+    folder holds something else, which nobody wants replaced."""
+    _check_name(cube, "ZARR" if is_zarr_name(cube) else "NETCDF")
+    folder = layers_folder(cube)
+    if folder.is_dir() and any(not re.search(r"\.vrt(\.aux\.xml)?$", each.name) for each in folder.iterdir()):
+        raise InputError(
+            f"The folder {folder} holds something else than a cube's layers.",
+            "Choose another OUTPUT, or move it.",
+        )
+
+
+def _check_name(cube: Path, driver: str) -> None:
+    # Layers of a NetCDF name its file alone, those of a Zarr the whole path.
+    if '"' in (str(cube.absolute()) if driver == "ZARR" else cube.name):
+        raise InputError(
+            f"The path of the cube has a quotation mark: {cube}.", "GDAL cannot open it; choose another name."
+        )
 
 
 RGB = ("s2_B04", "s2_B03", "s2_B02")
@@ -130,10 +151,7 @@ def layer_files(
     package wrote. Raises `InputError` when GDAL has no name for the cube.
     """
     storage = storage or Storage("ZARR" if is_zarr_name(cube) else "NETCDF")
-    if '"' in (str(cube.absolute()) if storage.driver == "ZARR" else cube.name):
-        raise InputError(
-            f"The path of the cube has a quotation mark: {cube}.", "GDAL cannot open it; rename it."
-        )
+    _check_name(cube, storage.driver)
     rasters = {
         v.name: [(v, 1, v.name)]
         if v.static

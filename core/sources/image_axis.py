@@ -90,12 +90,7 @@ def _in_order(group: list[Scene], grid: Grid) -> tuple[Scene, ...]:
 def covered(scene: Scene, grid: Grid) -> BaseGeometry:
     """The part of a grid that a scene covers, in the grid's CRS: by its footprint, as far as the item has one, and
     the outline of its file."""
-    west, south, east, north = grid.bounds
-    whole = box(west, south, east, north)
-    left, bottom, right, top = _outline(scene, grid.crs)
-    part = box(max(left, west), max(bottom, south), min(right, east), min(top, north))
-    if left >= east or right <= west or bottom >= north or top <= south:
-        return whole.intersection(box(left, bottom, right, top))
+    part = box(*grid.bounds).intersection(box(*_outline(scene, grid.crs)))
     if scene.footprint is None:
         return part
 
@@ -103,8 +98,8 @@ def covered(scene: Scene, grid: Grid) -> BaseGeometry:
         return np.column_stack(transform_points(lonlat[:, 0], lonlat[:, 1], "EPSG:4326", grid.crs))
 
     try:
-        print_ = transform(segmentize(scene.footprint, 0.05), to_grid)
-        return part.intersection(print_) if print_.is_valid else part
+        seen = transform(segmentize(scene.footprint, 0.05), to_grid)
+        return part.intersection(seen) if seen.is_valid else part
     except (InputError, GEOSException, ValueError):
         return part  # a footprint across the antimeridian, or another that is none
 

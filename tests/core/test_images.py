@@ -61,6 +61,14 @@ def left_half(value, other, size):
     return array
 
 
+def write_floats(path, value) -> None:
+    """Replace a file by one of floats in the same place, without a number for missing."""
+    with rasterio.open(path) as file:
+        profile = {**file.profile, "dtype": "float32", "nodata": None}
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(np.full(file.shape, value, np.float32), 1)
+
+
 def days(cube) -> list[str]:
     return cube.time.dt.strftime("%d").values.tolist()
 
@@ -347,11 +355,7 @@ def test_dn_0_is_masked_before_the_offset_and_negatives_stay(build, tmp_path):
 def test_zero_reflectance_of_a_float_file_stays_zero(build, tmp_path):
     """GDAL from 3.11 on turns a valid 0 into 1.4e-45 where the destination's nodata is 0."""
     items = [scene(tmp_path, "a", CRS, CORNER, "2021-06-01T10:30:00Z", size=60)]
-    path = tmp_path / items[0]["assets"]["blue"]["href"]
-    with rasterio.open(path) as file:
-        profile = {**file.profile, "dtype": "float32", "nodata": None}
-    with rasterio.open(path, "w", **profile) as file:
-        file.write(np.zeros((60, 60), np.float32), 1)
+    write_floats(tmp_path / items[0]["assets"]["blue"]["href"], 0.0)
     items[0]["assets"]["blue"]["raster:bands"] = [{"data_type": "float32"}]
     build(items, s2_bands=["B02"], resolution=20)
     with xr.open_dataset(tmp_path / "cube.nc", mask_and_scale=False) as cube:
@@ -420,11 +424,7 @@ def test_pixels_of_one_size_are_not_averaged_because_the_grid_is_turned(build, t
 
 def test_floats_of_which_nobody_says_anything_are_reflectance(build, tmp_path):
     items = [scene(tmp_path, "a", CRS, CORNER, "2021-06-01T10:30:00Z", size=60)]
-    path = tmp_path / items[0]["assets"]["blue"]["href"]
-    with rasterio.open(path) as file:
-        profile = {**file.profile, "dtype": "float32", "nodata": None}
-    with rasterio.open(path, "w", **profile) as file:
-        file.write(np.full((60, 60), 0.25, np.float32), 1)
+    write_floats(tmp_path / items[0]["assets"]["blue"]["href"], 0.25)
     build(items, s2_bands=["B02"])
     with xr.open_dataset(tmp_path / "cube.nc") as cube:
         np.testing.assert_allclose(cube.s2_B02, 0.25, rtol=1e-5)

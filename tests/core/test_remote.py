@@ -394,7 +394,7 @@ def test_requester_pays_only_where_the_registry_says_so(store, tmp_path):
 def test_wrong_keys_are_said_and_right_ones_work_in_the_same_process(store, tmp_path):
     """GDAL remembers for the whole process that a file could not be had."""
     file = registry(tmp_path, store_entry(store.url, keys=True))
-    with pytest.raises(SourceError, match=r"AccessDenied.*CATALOG_AUTH") as caught:
+    with pytest.raises(SourceError, match=r"Access ?Denied.*CATALOG_AUTH") as caught:
         build(tmp_path, store.catalog, file, {"username": "WRONG", "password": "hush"})
     assert "hush" not in str(caught.value)
     assert_right(build(tmp_path, store.catalog, file, KEYS))
@@ -410,7 +410,7 @@ def test_many_files_that_are_refused_at_once_stall_nothing(store, tmp_path, monk
         items.append({**one, "id": f"S2A_32TMT_202106{day:02}_0_L2A", "properties": properties})
         items[-1]["assets"] = {"blue": {**one["assets"]["blue"], "href": href}}
     catalog = str(tmp_path / as_catalog(tmp_path, items))
-    with pytest.raises(SourceError, match="AccessDenied"):  # else the test hangs
+    with pytest.raises(SourceError, match=r"Access ?Denied"):  # else the test hangs
         build(tmp_path, catalog, registry(tmp_path, store_entry(store.url)))
 
 

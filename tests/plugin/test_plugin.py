@@ -82,14 +82,19 @@ class Bar(Interface):
         return self.bar
 
 
-@pytest.fixture
-def plugin(qgis_iface, qgis_processing):
-    interface = Interface(qgis_iface)
+def load_plugin(interface):
     registry = QgsApplication.processingRegistry()
     if registry.providerById("minicuber") is not None:  # of other tests in this process
         registry.removeProvider("minicuber")
     made = classFactory(interface)
     made.initGui()
+    return made
+
+
+@pytest.fixture
+def plugin(qgis_iface, qgis_processing):
+    interface = Interface(qgis_iface)
+    made = load_plugin(interface)
     yield made
     made.unload()
     assert interface.menu == []
@@ -257,11 +262,7 @@ def test_message_leads_to_the_cube_and_to_the_log(qgis_iface):
 
 def test_failure_is_said_as_one_and_success_never_with_it(qgis_iface, qgis_processing):
     interface = Bar(qgis_iface)
-    registry = QgsApplication.processingRegistry()
-    if registry.providerById("minicuber") is not None:
-        registry.removeProvider("minicuber")
-    plugin = classFactory(interface)
-    plugin.initGui()
+    plugin = load_plugin(interface)
     try:
         import processing
 
@@ -286,11 +287,7 @@ def test_word_from_another_thread_arrives_on_the_main_one_and_never_after_unload
     qgis_iface, qgis_processing
 ):
     interface = Bar(qgis_iface)
-    registry = QgsApplication.processingRegistry()
-    if registry.providerById("minicuber") is not None:
-        registry.removeProvider("minicuber")
-    plugin = classFactory(interface)
-    plugin.initGui()
+    plugin = load_plugin(interface)
     seen = []
     plugin._messages._push = lambda text, level: seen.append(threading.current_thread())
     thread = threading.Thread(target=lambda: loader().written.emit("Build minicube", "/data/a.nc"))

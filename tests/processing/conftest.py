@@ -5,7 +5,15 @@ from __future__ import annotations
 import helpers
 import pytest
 from minicuber.plugin.plugin import MinicuberPlugin
-from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProject
+from qgis.core import (
+    QgsMapRendererParallelJob,
+    QgsMapSettings,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProject,
+)
+from qgis.PyQt.QtCore import QSize
+from qgis.PyQt.QtGui import QImage
 
 
 class Feedback(QgsProcessingFeedback):
@@ -98,3 +106,21 @@ def profile(tmp_path_factory):
     code, text = helpers.run(folder, "plugins", "enable", "minicuber")
     assert code == 0, text
     return folder
+
+
+def _draw(*layers) -> QImage:
+    settings = QgsMapSettings()
+    settings.setLayers(list(layers))
+    settings.setDestinationCrs(layers[0].crs())
+    settings.setExtent(layers[0].extent())
+    settings.setOutputSize(QSize(60, 60))
+    job = QgsMapRendererParallelJob(settings)
+    job.start()
+    job.waitForFinished()
+    return job.renderedImage()
+
+
+@pytest.fixture
+def draw():
+    """`draw(layer, ...)`: the map of layers, the first on top."""
+    return _draw

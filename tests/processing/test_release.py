@@ -11,14 +11,12 @@ from minicuber.processing import base
 from minicuber.processing.project import PATIENCE, loader
 from minicuber.processing.release import shows
 from qgis.core import (
-    QgsMapRendererParallelJob,
-    QgsMapSettings,
     QgsPointXY,
     QgsProcessingException,
     QgsProject,
     QgsRasterLayer,
 )
-from qgis.PyQt.QtCore import QCoreApplication, QSize
+from qgis.PyQt.QtCore import QCoreApplication
 
 
 @pytest.fixture
@@ -47,18 +45,6 @@ def layer(name) -> QgsRasterLayer:
     return found
 
 
-def draw(*layers):
-    settings = QgsMapSettings()
-    settings.setLayers(list(layers))
-    settings.setDestinationCrs(layers[0].crs())
-    settings.setExtent(layers[0].extent())
-    settings.setOutputSize(QSize(64, 64))
-    job = QgsMapRendererParallelJob(settings)
-    job.start()
-    job.waitForFinished()
-    return job.renderedImage()
-
-
 @pytest.fixture
 def watched(monkeypatch):
     """What is open at the moment at which the core replaces the cube: appended by each run."""
@@ -76,7 +62,7 @@ def watched(monkeypatch):
     return seen
 
 
-def test_nothing_of_an_open_cube_is_open_when_it_is_replaced(run, order, watched, tmp_path):
+def test_nothing_of_an_open_cube_is_open_when_it_is_replaced(run, order, watched, draw, tmp_path):
     run("buildminicube", order)
     assert watched == []  # there was nothing to replace
     mine = QgsRasterLayer(f'NETCDF:"{order["OUTPUT"]}":s2_B04', "mine", "gdal")

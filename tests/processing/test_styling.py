@@ -10,14 +10,11 @@ import pytest
 from qgis.core import (
     QgsHillshadeRenderer,
     QgsLayerTreeModel,
-    QgsMapRendererParallelJob,
-    QgsMapSettings,
     QgsPalettedRasterRenderer,
     QgsProject,
     QgsSingleBandGrayRenderer,
     QgsSingleBandPseudoColorRenderer,
 )
-from qgis.PyQt.QtCore import QSize
 from qgis.PyQt.QtGui import QColor, QPainter
 
 # A cube as earthnet-minicuber writes it: time, lat, lon; packed anew in each cube; classes as floats without
@@ -85,18 +82,6 @@ def labels(layer):
     return {c.value: c.label for c in layer.renderer().classes()}
 
 
-def picture(*layers):
-    settings = QgsMapSettings()
-    settings.setLayers(list(layers))
-    settings.setDestinationCrs(layers[0].crs())
-    settings.setExtent(layers[0].extent())
-    settings.setOutputSize(QSize(60, 60))
-    job = QgsMapRendererParallelJob(settings)
-    job.start()
-    job.waitForFinished()
-    return job.renderedImage()
-
-
 def test_clouds_have_no_say_in_the_stretch(loaded):
     # Half of the dates are 0.9 all over. All but the tails of 0.02 to 0.21, and of 0.06 to 0.25 for red.
     low, high = limits(loaded["s2_B02"])
@@ -136,14 +121,14 @@ def test_classes_without_flags_have_their_names_and_colours(loaded):
     assert len({c.color.name() for c in loaded["types"].renderer().classes()}) == 4
 
 
-def test_classes_that_are_stored_as_floats_are_drawn_in_their_colours(loaded):
-    image = picture(loaded["s2_SCL"])
+def test_classes_that_are_stored_as_floats_are_drawn_in_their_colours(loaded, draw):
+    image = draw(loaded["s2_SCL"])
     assert image.pixelColor(30, 20) == QColor("#00a000")
     assert image.pixelColor(30, 50) == QColor("#ffe65a")
-    assert picture(loaded["esawc_lc"]).pixelColor(30, 10) == QColor("#006400")
+    assert draw(loaded["esawc_lc"]).pixelColor(30, 10) == QColor("#006400")
 
 
-def test_elevation_has_relief_in_a_group_of_its_own(loaded):
+def test_elevation_has_relief_in_a_group_of_its_own(loaded, draw):
     dem, shade = loaded["cop_dem"], loaded["cop_dem hillshade"]
     assert isinstance(dem.renderer(), QgsSingleBandPseudoColorRenderer)
     low, high = limits(dem)
@@ -160,7 +145,7 @@ def test_elevation_has_relief_in_a_group_of_its_own(loaded):
     assert not folder.isExpanded() and not folder.itemVisibilityChecked()
     assert dem.bandCount() == 1
     assert not dem.temporalProperties().isActive()
-    image = picture(shade, dem)
+    image = draw(shade, dem)
     assert len({image.pixel(30, row) for row in range(60)}) > 10
 
 

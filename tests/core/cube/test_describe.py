@@ -11,7 +11,7 @@ import xarray as xr
 from minicuber.core.cube.describe import DescribeParameters, best_date, describe_cube, describe_layers
 from minicuber.core.cube.encoding import CLASSES, Encoding, Variable, flags
 from minicuber.core.cube.kinds import classes, colours, kind_of
-from minicuber.core.cube.spread import spread_of
+from minicuber.core.cube.stretch import stretch_of
 from minicuber.core.errors import InputError
 from minicuber.core.progress import Progress
 
@@ -120,20 +120,20 @@ def test_range_is_that_of_the_clearest_dates_however_cloudy_the_others_are():
     share = np.zeros(30)
     share[[3, 11, 12, 17]] = 1
     share[5:9] = np.nan
-    low, high = spread_of(cube_of(values, share), [Layer(4)])["s2_B04"]
+    low, high = stretch_of(cube_of(values, share), [Layer(4)])["s2_B04"]
     assert (low, high) == pytest.approx((0.05, 0.27), abs=0.015)
     # Nothing known of clouds: the darker dates, as long as a third is clear.
     values[::3] = ground
-    low, high = spread_of(cube_of(values), [Layer(4)])["s2_B04"]
+    low, high = stretch_of(cube_of(values), [Layer(4)])["s2_B04"]
     assert (low, high) == pytest.approx((0.05, 0.27), abs=0.015)
 
 
 def test_range_of_nothing_and_of_one_value():
     values = np.full((3, 4, 4), np.nan)
-    assert spread_of(cube_of(values), [Layer()]) == {}
-    low, high = spread_of(cube_of(np.full((3, 4, 4), 7.0)), [Layer(kind="number")])["s2_B04"]
+    assert stretch_of(cube_of(values), [Layer()]) == {}
+    low, high = stretch_of(cube_of(np.full((3, 4, 4), 7.0)), [Layer(kind="number")])["s2_B04"]
     assert low <= 7 < high
-    low, high = spread_of(cube_of(np.zeros((3, 4, 4))), [Layer(kind="number")])["s2_B04"]
+    low, high = stretch_of(cube_of(np.zeros((3, 4, 4))), [Layer(kind="number")])["s2_B04"]
     assert low <= 0 < high
 
 
@@ -151,7 +151,7 @@ def test_what_is_read_for_the_range_is_bounded():
 
     xr.DataArray.transpose = transpose
     try:
-        spread_of(cube, [Layer(150)])
+        stretch_of(cube, [Layer(150)])
     finally:
         xr.DataArray.transpose = original
     assert read == [(32, 128, 128)]

@@ -23,7 +23,7 @@ FIXED = {"index": (-0.2, 0.9), "moisture": (-0.6, 0.6)}
 HEADROOM = 1.1
 
 
-def spread_of(cube: xr.Dataset, layers: Iterable[Any]) -> dict[str, tuple[float, float]]:
+def stretch_of(cube: xr.Dataset, layers: Iterable[Any]) -> dict[str, tuple[float, float]]:
     """Name of a layer to its range, for layers (as `LayerInfo`) of a normalised cube; those of classes have none."""
     layers = list(layers)
     found: dict[str, tuple[float, float]] = {}
