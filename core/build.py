@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,15 +77,13 @@ def build_minicube(parameters: BuildParameters, progress: Progress) -> BuildResu
     Raises `InputError` for what the user gave, `SourceError` for what a catalog or file holds,
     `StorageError` for the output, `Cancelled`.
     """
-    fields = dict(parameters.recipe)
+    registry = load_registry(parameters.catalogs_file)
+    fields = with_absolute_paths(parameters.recipe, Path.cwd(), registry)
     if parameters.recipe_file:
-        fields |= read_recipe(Path(parameters.recipe_file))
-    for name in ("catalog", "fallback_catalog"):
-        if isinstance(fields.get(name), str) and fields[name] and Path(fields[name]).exists():
-            fields[name] = str(Path(fields[name]).absolute())  # the cube's recipe is read elsewhere
+        named, folder = read_recipe(Path(parameters.recipe_file))
+        fields |= with_absolute_paths(named, folder, registry)
     recipe = from_json(Recipe, fields)
     output = None if parameters.dry_run else checked_output(parameters.output)
-    registry = load_registry(parameters.catalogs_file)
     credentials = from_json(Credentials, parameters.credentials)
     plan = make_plan(recipe, registry, credentials, progress.part(0.0, 0.1))
     size, download = estimate_mb(plan, output is not None and is_zarr_name(output))
@@ -119,6 +118,18 @@ def build_minicube(parameters: BuildParameters, progress: Progress) -> BuildResu
         months=months,
         layers=tuple(layers),
     )
+
+
+def with_absolute_paths(fields: dict, folder: Path | None, registry: Registry) -> dict:
+    """The fields of a recipe whose catalogs, where they are paths relative to `folder`, are absolute: the cube's
+    recipe is read elsewhere. The name of a preset goes before a file of the same name."""
+    made = dict(fields)
+    for name in ("catalog", "fallback_catalog"):
+        text = fields.get(name)
+        if folder and isinstance(text, str) and text and not registry.preset(text):
+            path = os.path.join(folder, text)
+            made[name] = os.path.abspath(path) if os.path.exists(path) else text
+    return made
 
 
 def checked_output(text: str) -> Path:

@@ -134,12 +134,12 @@ def make_plan(recipe: Recipe, registry: Registry, credentials: Credentials, prog
     dates = [date for date in image_axis(scenes, grid) if first <= date.day <= last]
     if not dates:
         raise _no_image(found, recipe)
-    scenes = [scene for date in dates for scene in date.scenes]
     steps = [Step(date.day, (date,)) for date in dates]
     if recipe.time_axis == "regular":
         steps = _regular_steps(recipe, dates)
-    progress.update(1.0, f"{len(scenes)} images found")
-    return Plan(recipe, grid, steps, bands, access, found, query)
+    plan = Plan(recipe, grid, steps, bands, access, found, query)
+    progress.update(1.0, f"{len(plan.scenes)} images found")
+    return plan
 
 
 def _found(

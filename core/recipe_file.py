@@ -14,13 +14,14 @@ from .errors import InputError
 log = logging.getLogger(__name__)
 
 
-def read_recipe(path: Path) -> dict[str, Any]:
-    """The fields of `Recipe` that a file names, as plain values.
+def read_recipe(path: Path) -> tuple[dict[str, Any], Path | None]:
+    """The fields of `Recipe` that a file names, as plain values, and the folder that its paths are relative to: that
+    of the file; None for a cube, where they are absolute.
 
-    A catalog with a relative path lies relative to the file. What `specs` ask for and we do not have is logged as
-    warnings. Raises `InputError` when the file cannot be read or holds no recipe.
+    What `specs` ask for and we do not have is logged as warnings. Raises `InputError` when the file cannot be read or
+    holds no recipe.
     """
-    text, where = _text_of(path)
+    text, folder = _text_of(path)
     try:
         values = json.loads(text)
     except ValueError as error:
@@ -33,15 +34,11 @@ def read_recipe(path: Path) -> dict[str, Any]:
         values, notes = recipe_of_specs(values)
         for note in notes:
             log.warning("Not taken over from the specs: %s", note)
-    for name in ("catalog", "fallback_catalog"):
-        given = values.get(name)
-        if where and isinstance(given, str) and (where / given).exists():
-            values[name] = str((where / given).resolve())
-    return values
+    return values, folder
 
 
 def _text_of(path: Path) -> tuple[str, Path | None]:
-    """The JSON, and the folder that its paths are relative to (None in a cube: there they are absolute)."""
+    """The JSON in a file or a cube, and the folder as `read_recipe` has it."""
     if path.suffix.lower() != ".json" or path.name == "zarr.json":
         with open_stored(cube_path(path)) as cube:
             text = cube.attrs.get("recipe")

@@ -58,9 +58,12 @@ HELP: dict[str, dict[str, str]] = {
         "GROUP_ID": "cubes",
         "TAGS": "minicube datacube cube sentinel-2 stac time series netcdf satellite reflectance",
         "HELP": (
-            "<p>Searches a STAC catalog for Sentinel-2 images of an extent and a period, and writes them as one "
-            "cube (time, y, x) in a NetCDF file. Pixels that lie on the cube's lattice are copied unchanged; "
+            "<p>Searches a catalog for Sentinel-2 images of an extent and a period, and writes them as one cube "
+            "(time, y, x): a NetCDF file or a Zarr folder. Pixels that lie on the cube's lattice are copied unchanged; "
             "the reflectance offset of newer images is applied where the catalog has not done so.</p>"
+            "<p><i>Catalog</i> takes the name of a preset, such as planetary-computer or earth-search, a path, or a "
+            "URL. The cube has a step for every date with images, or for every few days (<i>Time axis</i>).</p>"
+            "<p>A run that was interrupted continues when it is started again.</p>"
             "<p>Try it with <i>Only estimate</i> first: the log then says how many images and dates there are, "
             "how cloudy they are, and how much will be downloaded and stored.</p>"
             "<p>Bands: B01, B02, B03, B04, B05, B06, B07, B08, B8A, B09, B11, B12 (reflectance), AOT, WVP "

@@ -25,6 +25,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import Qt
 
 from ..core.errors import InputError
+from .presets import preset_names
 
 NUMBERS = re.compile(r"^[^,\[\]]+(?:,[^,\[\]]+){3}(?:\[(?P<crs>.*)\]\s*)?$", re.DOTALL)
 
@@ -160,10 +161,11 @@ class Parameters:
         """The absolute path of a file or folder to write; a temporary one when the user asked for that."""
         return self._absolute(self._algorithm.parameterAsFileOutput(self._values, name, self._context))
 
-    def path_or_url(self, name: str) -> str:
-        """Text that may be a path: a relative one that exists becomes absolute, all else stays."""
+    def catalog(self, name: str) -> str:
+        """The name of a preset, a path or a URL: a relative path that exists becomes absolute, all else stays."""
         text = self.text(name)
-        return self._absolute(text) if text and os.path.exists(text) else text
+        is_preset = text.lower().split("/")[0] in preset_names(aliases=True)
+        return self._absolute(text) if text and not is_preset and os.path.exists(text) else text
 
     @staticmethod
     def _absolute(path: str) -> str:

@@ -16,7 +16,7 @@ def catalogs_file() -> str:
     return str(path) if path.is_file() else ""
 
 
-def preset_names() -> list[str]:
+def preset_names(aliases: bool = False) -> list[str]:
     """The ids of our presets, then of the user's; a file of the user's that is wrong is left to the core to refuse."""
     names: list[str] = []
     for path in (str(REGISTRY), catalogs_file()):
@@ -24,7 +24,9 @@ def preset_names() -> list[str]:
             continue
         try:
             entries = json.loads(Path(path).read_text(encoding="utf-8"))["catalogs"]
-            names += [str(entry["id"]) for entry in entries if str(entry["id"]) not in names]
+            for entry in entries:
+                every = [str(entry["id"]), *map(str, entry.get("aliases", ()) if aliases else ())]
+                names += [name for name in every if name not in names]
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return names

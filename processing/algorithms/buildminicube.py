@@ -158,7 +158,7 @@ class BuildMinicube(MinicuberAlgorithm):
             "resolution": parameters.number("RESOLUTION"),
             "width": parameters.integer("WIDTH"),
             "height": parameters.integer("HEIGHT"),
-            "fallback_catalog": parameters.path_or_url("FALLBACK_CATALOG"),
+            "fallback_catalog": parameters.catalog("FALLBACK_CATALOG"),
             "s2_bands": parameters.choices("S2_BANDS"),
             "s2_mask": parameters.choice("S2_MASK"),
             "max_cloud": parameters.number("MAX_CLOUD"),
@@ -175,7 +175,7 @@ class BuildMinicube(MinicuberAlgorithm):
             if parameters.given(name) or not self._recipe_file:
                 self._recipe[name.lower()] = parameters.day(name)
         if parameters.given("CATALOG") or not self._recipe_file:
-            self._recipe["catalog"] = parameters.path_or_url("CATALOG")
+            self._recipe["catalog"] = parameters.catalog("CATALOG")
 
     def work(self, feedback) -> dict[str, Any]:
         order = {

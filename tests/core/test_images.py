@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
-from minicuber.core.errors import Cancelled, InputError
+from minicuber.core.errors import Cancelled, InputError, SourceError
 from minicuber.core.jobs import run_job
 from minicuber.core.loading import GDAL_OPTIONS
 from minicuber.core.progress import Progress
@@ -488,3 +488,19 @@ def test_folder_of_the_users_beside_the_cube_is_left_alone(build, image, tmp_pat
     with pytest.raises(InputError, match="holds something else"):
         build([image(1)])
     assert (folder / "my_work.gpkg").read_text() == "mine"
+
+
+def test_folder_that_is_called_like_a_preset_does_not_take_its_place(build, image, tmp_path, monkeypatch):
+    """Run from a folder with a folder `cdse` in it, the preset was a path that is no catalog."""
+    (tmp_path / "cdse").mkdir()
+    monkeypatch.chdir(tmp_path)
+    asked = []
+
+    def search(source, *rest):
+        asked.append(source)
+        raise SourceError("The network is not asked in this test.")
+
+    monkeypatch.setattr("minicuber.core.plan.search", search)
+    with pytest.raises(SourceError):
+        build([image(1)], catalog="cdse")
+    assert asked == ["cdse"]

@@ -109,7 +109,7 @@ def test_specs_of_earthnet_minicuber_build_a_cube_and_say_what_is_lost(tmp_path,
     file = tmp_path / "specs.json"
     file.write_text(json.dumps(specs))
     with caplog.at_level(logging.WARNING):
-        fields = read_recipe(file)
+        fields, _ = read_recipe(file)
     assert fields["catalog"] == "planetary-computer" and "s1" in caplog.text
     specs_here = tmp_path / "here.json"
     specs_here.write_text(json.dumps({**fields, "catalog": items.name}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,6 +11,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from minicuber.processing.presets import preset_names
 from osgeo import gdal
 from qgis.core import (
     QgsApplication,
@@ -242,3 +244,27 @@ def test_credentials_of_qgis_reach_the_catalog_and_nothing_else(run, demo, tmp_p
     assert {"json", "tif"} <= seen
     assert "geheim123" not in " ".join(feedback.words)
     assert b"geheim123" not in (tmp_path / "cube.nc").read_bytes()
+
+
+def test_presets_of_the_user_lie_in_the_profile(run, demo):
+    """One more catalog, in the form of the registry, works by its name and stands in the dialog's list."""
+    file = Path(QgsApplication.qgisSettingsDirPath()) / "minicuber" / "catalogs.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(demo["CATALOG"]).parent
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
+    )
+    Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/{Path(demo['CATALOG']).name}"
+    file.write_text(json.dumps({"catalogs": [{"id": "valley", "title": "Ours", "url": url}]}))
+    try:
+        result = run("buildminicube", order(demo, CATALOG="valley", END="2021-06-10", DRY_RUN=True))
+        assert result["N_DATES"] == 2
+        assert preset_names()[-1] == "valley"
+        file.write_text('{"catalogs": [{"id": "valley", "colour": "red"}]}')
+        with pytest.raises(QgsProcessingException, match=r"entry valley.*colour"):
+            run("buildminicube", order(demo, CATALOG="valley", DRY_RUN=True))
+    finally:
+        server.shutdown()
+        server.server_close()
+        file.unlink()

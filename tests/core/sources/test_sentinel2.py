@@ -6,6 +6,7 @@ import copy
 import json
 
 import pytest
+from minicuber.core.catalogs.registry import load_registry
 from minicuber.core.errors import SourceError
 from minicuber.core.sources import sentinel2 as s2
 from minicuber.core.sources.sentinel2_bands import find_asset
@@ -60,6 +61,19 @@ def test_offset_of_each_catalog_is_applied_once(shared, path, key, offset, basel
     assert (scene.files["B02"].scale, scene.files["B02"].offset) == (1e-4, offset)
     assert (scene.baseline, scene.tile, scene.orbit) == (baseline, tile, orbit)
     assert s2.is_sentinel2(item)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("path", "key", "offset", "baseline", "tile", "orbit"), REAL)
+def test_rule_of_the_registry_gives_each_real_item_the_same_offset(
+    shared, path, key, offset, baseline, tile, orbit
+):
+    item = real_item(shared, path)
+    entry = load_registry().collection_of(None, item)
+    assert entry is not None, "the item's own links tell its catalog"
+    scene = s2.scene_of(item, ("B02", "AOT"), entry)
+    assert (scene.files["B02"].scale, scene.files["B02"].offset) == (1e-4, offset)
+    assert (scene.files["AOT"].scale, scene.files["AOT"].offset) == (1e-3, 0.0)
 
 
 @pytest.mark.real
