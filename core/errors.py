@@ -31,12 +31,15 @@ class InputError(MinicuberError):
 class SourceError(MinicuberError):
     """A catalog or a remote file could not be read, or holds something unusable.
 
-    `lasting`: it stays so however often one asks.
+    `lasting`: it stays so however often one asks. `refused`: a signature or key may have been the reason.
     """
 
-    def __init__(self, message: str, hint: str = "", details: str = "", lasting: bool = False) -> None:
+    def __init__(
+        self, message: str, hint: str = "", details: str = "", lasting: bool = False, refused: bool = False
+    ) -> None:
         super().__init__(message, hint, details)
         self.lasting = lasting
+        self.refused = refused
 
 
 class StorageError(MinicuberError):

@@ -23,7 +23,7 @@ from .sources.sentinel2_bands import BANDS
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 3  # beside those of GDAL, which asks again after 429 and 5xx by itself
+ATTEMPTS = 5  # of which each asks again after 429 and 5xx by itself
 PAUSE = 0.5  # seconds before the second attempt, twice as long before each further one
 
 
@@ -127,6 +127,7 @@ class Fetcher:
             except SourceError as error:
                 if attempt == ATTEMPTS - 1 or error.lasting:
                     raise
+                log.info("%s It is read again.", error.message)
                 self._stopped.wait(PAUSE * 2**attempt)
         raise AssertionError("unreachable")
 

@@ -33,7 +33,7 @@ from .sources.sentinel2_bands import BANDS, scl_to_mask
 
 log = logging.getLogger(__name__)
 
-THREADS = 16  # reads wait for the network, not for the processor
+THREADS = 24  # reads wait for the network, not for the processor
 BLOCK_STEPS = 16  # a divisor of the cube's chunk in time
 BLOCKS_AHEAD = 2  # that are being read while one is reduced and written
 CLASSES_STEP = 32  # dates whose classifications are kept together

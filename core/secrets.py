@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
 _LOGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@]*:[^/?#@]*@", re.IGNORECASE)
@@ -19,3 +20,19 @@ def redacted(text: str) -> str:
     """A text whose addresses have lost their logins and queries, which may hold secrets."""
     text = re.sub(r"(?i)([a-z][a-z0-9+.-]*://)(?:[^/?#\s@]*:[^/?#@]*|[^/?#\s'\"@]*)@", r"\1", text)
     return re.sub(r"(?i)((?:://|/vsi)[^\s?'\"]*)\?[^\s'\"]*", r"\1", text)
+
+
+def without_queries(text: str) -> str:
+    """A text of a library's without queries, which hold signatures; some stand after bare names of files."""
+    return re.sub(r"\?[^\s'\"]*", "", redacted(text))
+
+
+def keep_from_log(*names: str) -> None:
+    """Take the queries out of all that loggers of libraries say."""
+    for name in names:
+        logging.getLogger(name).addFilter(_cleaned)
+
+
+def _cleaned(record: logging.LogRecord) -> bool:
+    record.msg, record.args = without_queries(record.getMessage()), ()
+    return True

@@ -9,6 +9,7 @@ import datetime as dt
 import logging
 import os
 import threading
+from base64 import b64encode
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from ..secrets import redacted
 from ..timeline import UTC, parse_instant
 from .entries import S3, Catalog
 from .http import TIMEOUT, Credentials, bound_auth, new_session, origin, reason
+from .ranges import Ranges
 from .registry import Registry
 
 log = logging.getLogger(__name__)
@@ -31,11 +33,14 @@ TOKEN_LIFE = dt.timedelta(minutes=45)  # of a token that does not say how long i
 @dataclass(frozen=True)
 class Address:
     """`path`: what GDAL opens. `options`: GDAL's settings for it, which may hold keys. `signed`: whether a
-    signature that may expire is in the path."""
+    signature that may expire is in the path. `url`: on a web server, where `headers` ask for ranges of bytes; empty
+    elsewhere."""
 
     path: str = field(repr=False)
     options: dict[str, str] = field(default_factory=dict, repr=False)
     signed: bool = False
+    url: str = field(default="", repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 class Access:
@@ -54,6 +59,7 @@ class Access:
         self._tokens: dict[str, tuple[str, dt.datetime]] = {}
         self._failed: dict[str, tuple[str, dt.datetime]] = {}  # why a token could not be had, and when
         self._lock = threading.Lock()
+        self.ranges = Ranges()
 
     def address(self, href: str, refused: Address | None = None) -> Address:
         """The address of an href; `refused`: an earlier one whose signature the server did not accept.
@@ -75,7 +81,8 @@ class Access:
         token_url = self._registry.token_url(href)
         if token_url:
             token = self._token(token_url, href, refused)
-            return Address(f"/vsicurl/{href}{'&' if '?' in href else '?'}{token}", signed=True)
+            url = f"{href}{'&' if '?' in href else '?'}{token}"
+            return Address(f"/vsicurl/{url}", signed=True, url=url)
         return self._http_address(href)
 
     def check(self, hrefs: list[str]) -> None:
@@ -132,17 +139,20 @@ class Access:
         # Without its prefix rasterio would look for keys of Amazon's for every file on a server of Amazon's.
         path = f"/vsicurl/{href}"
         if not given.given or keys_only or origin(href) != origin(self._url):
-            return Address(path)
+            return Address(path, url=href)
         if not given.header:
             login = f"{given.username}:{given.password}"
-            return Address(path, {"GDAL_HTTP_USERPWD": login, "GDAL_HTTP_AUTH": "BASIC"})
+            options = {"GDAL_HTTP_USERPWD": login, "GDAL_HTTP_AUTH": "BASIC"}
+            code = b64encode(login.encode()).decode()
+            return Address(path, options, url=href, headers={"Authorization": f"Basic {code}"})
         if given.header.lower() != "authorization":
             # Any other header GDAL would send along to wherever a redirect leads.
             end = self._end_of(href)
             if origin(end) != origin(href):
-                return Address(f"/vsicurl/{end}")
+                return Address(f"/vsicurl/{end}", url=end)
         # The line's end keeps GDAL from taking commas and quotation marks for its own.
-        return Address(path, {"GDAL_HTTP_HEADERS": f"{given.header}: {given.value}\r\n"})
+        options = {"GDAL_HTTP_HEADERS": f"{given.header}: {given.value}\r\n"}
+        return Address(path, options, url=href, headers={given.header: given.value})
 
     def _end_of(self, href: str) -> str:
         """Where an href leads to in the end."""

@@ -23,7 +23,7 @@ from ..errors import SourceError
 from ..grid import Bounds
 from ..progress import Progress
 from ..secrets import redacted
-from .http import DENIED, DENIED_HINT, TIMEOUT, new_session, reason
+from .http import DENIED, DENIED_HINT, TIMEOUT, reason
 from .static import absolute
 
 log = logging.getLogger(__name__)
@@ -79,21 +79,23 @@ def search_api(
     known: bool,
     page: int,
     most: int | None,
-    auth: requests.auth.AuthBase | None,
+    session: requests.Session,
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """The items of a STAC API, as dictionaries with absolute hrefs.
 
-    `landing`: the document at `url`. `collections`: what to search; empty for the API's best one of
-    Sentinel-2. `known`: whether all items of these collections are known to declare their cloud cover. `page`:
-    items to ask for at once. `most`: items after which it ends a search, where that is known. Raises `SourceError`.
+    `landing`: the document at `url`, which is not asked for again. `collections`: what to search; empty for the
+    API's best one of Sentinel-2. `known`: whether all items of these collections are known to declare their cloud
+    cover. `page`: items to ask for at once. `most`: items after which it ends a search, where that is known.
+    Raises `SourceError`.
     """
+    known_documents = {url: landing}
     named = re.match(r"^(?P<root>.+)/collections/(?P<id>[^/?]+)/?$", url)
     if landing.get("type") == "Collection" and named:
         url, collections = named["root"], [named["id"]]
     try:
-        io = _Io(max_retries=None)
-        io.session = new_session(auth)
+        io = _Io(known_documents)
+        io.session = session
         with warnings.catch_warnings():
             # An API that does not say that it knows a search, or a filter in it, may know it all the same.
             warnings.simplefilter("ignore", PystacClientWarning)
@@ -133,12 +135,19 @@ def _brief(error: Exception) -> str:
 
 class _Io(StacApiIO):
     """pystac-client's way to an API, but nothing except the network is read, and an answer that is no page of
-    items or collections is an error, not the end of the pages."""
+    items or collections is an error, not the end of the pages. `known`: documents that were read before, by
+    address."""
+
+    def __init__(self, known: dict[str, Any]) -> None:
+        super().__init__(max_retries=None)
+        self._known = known
 
     def read_text(self, source: Any, *args: Any, **kwargs: Any) -> str:
         href = source.href if isinstance(source, pystac.Link) else str(source)
         if not href.lower().startswith(("http://", "https://")):
             raise ValueError(f"it links to {href}, which is not on the network")
+        if href in self._known:
+            return json.dumps(self._known[href])
         return super().read_text(source, *args, **kwargs)
 
     def get_pages(

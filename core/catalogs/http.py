@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from urllib3.util.retry import Retry
 from ..errors import SourceError
 from ..secrets import redacted
 
+log = logging.getLogger(__name__)
+
 TIMEOUT = (10, 60)  # seconds to connect, to answer
 DENIED, DENIED_HINT = (401, 403), "Choose the credentials in CATALOG_AUTH."
 LONGEST_PAUSE = 60  # seconds; a server may ask for a day
@@ -25,6 +28,13 @@ class _Retry(Retry):
     def get_retry_after(self, response: Any) -> float | None:
         pause = super().get_retry_after(response)
         return None if pause is None else min(pause, LONGEST_PAUSE)
+
+    def increment(self, method=None, url=None, response=None, *rest: Any, **more: Any) -> Retry:
+        following = super().increment(method, url, response, *rest, **more)
+        if response is not None:
+            name = redacted(url or "").split("?")[0].rstrip("/").rsplit("/", 1)[-1]
+            log.info("%s: HTTP %d, it is asked for again.", name or "The server", response.status)
+        return following
 
 
 RETRIES = _Retry(

@@ -5,6 +5,7 @@ An item is the plain dictionary of its JSON, with absolute hrefs. Nothing here r
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from dataclasses import dataclass
@@ -71,13 +72,17 @@ def asset_crs(item: dict[str, Any], asset: dict[str, Any]) -> str | None:
                 else value
             )
             try:
-                crs = CRS.from_user_input(text)
+                return _known_crs(text)
             except CRSError as error:
                 raise SourceError(
                     f"Item {item['id']} has a CRS that is not known: {key} = {value!r}."
                 ) from error
-            return short_crs(crs)
     return None
+
+
+@functools.lru_cache(maxsize=256)
+def _known_crs(text: str) -> str:
+    return short_crs(CRS.from_user_input(text))
 
 
 def raster_of(item: dict[str, Any], asset: dict[str, Any]) -> Raster:

@@ -127,7 +127,7 @@ def _remote(
                 catalog is not None,
                 limits.page or PAGE,
                 limits.most,
-                auth,
+                session,
                 progress,
             )
         else:

@@ -42,8 +42,8 @@ class NetcdfStore:
         """Add a small variable as a whole; a list of str is text."""
         if isinstance(values, list):
             created = self._file.create_variable(name, dims, dtype=h5py.string_dtype())
-            for index, text in enumerate(values):
-                created[index] = text
+            if values:
+                created[...] = np.array(values, dtype=object)
         else:
             self._file.create_variable(name, dims, data=values, fillvalue=fill)
 

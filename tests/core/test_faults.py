@@ -9,7 +9,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import urllib3
 import xarray as xr
+from minicuber.core.catalogs.ranges import ATTEMPTS
 from minicuber.core.errors import SourceError
 from minicuber.core.jobs import run_job
 from minicuber.core.loading import GDAL_OPTIONS
@@ -57,6 +59,10 @@ def folder(tmp_path_factory):
 def impatient(monkeypatch):
     monkeypatch.setattr("minicuber.core.loading.GDAL_OPTIONS", FAST)
     monkeypatch.setattr("minicuber.core.fetching.PAUSE", 0.02)
+    monkeypatch.setattr("minicuber.core.catalogs.ranges.TIMEOUT", urllib3.Timeout(connect=3, read=3))
+    monkeypatch.setattr(
+        "minicuber.core.catalogs.ranges.ATTEMPTS", ATTEMPTS.new(total=1, read=0, backoff_factor=0.01)
+    )
 
 
 @pytest.fixture

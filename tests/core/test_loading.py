@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from minicuber.core.catalogs.items import Raster
 from minicuber.core.errors import SourceError
 from minicuber.core.grid import Grid
-from minicuber.core.loading import placement, read_band, resampling_for
+from minicuber.core.loading import read_band
+from minicuber.core.placement import placement, resampling_for
 from minicuber.core.sources.sentinel2 import BandFile
 from rasterio.enums import Resampling
 

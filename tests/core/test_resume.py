@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from minicuber.core.catalogs.ranges import ATTEMPTS
 from minicuber.core.errors import Cancelled, SourceError
 from minicuber.core.jobs import run_job
 from minicuber.core.progress import Progress
@@ -191,15 +192,18 @@ def test_network_that_is_lost_ends_the_run_and_the_next_one_continues(catalog, t
     server = serve(catalog.parent)
     recipe = {"catalog": f"{server.url}/items.json"}
 
-    class CutAt(Progress):
-        def show(self, fraction, text):
-            if fraction > 0.5 and "dates" in text:
-                server.answers.update({path.name: 503 for path in catalog.parent.glob("*.tif")})
+    monkeypatch.setattr("minicuber.core.catalogs.ranges.ATTEMPTS", ATTEMPTS.new(total=1, backoff_factor=0.01))
+    files = []
 
+    def rule(asked):
+        files.extend([asked.path] * asked.path.endswith(".tif"))
+        return 503 if len(files) > 100 and asked.path.endswith(".tif") else None
+
+    server.rule = rule
     with pytest.raises(SourceError, match=r"cannot be reached any more.*continues where it was"):
-        run_job("buildminicube", order(catalog, tmp_path / "a.nc", tmp_path / "parts", **recipe), CutAt())
+        run_job("buildminicube", order(catalog, tmp_path / "a.nc", tmp_path / "parts", **recipe), Progress())
     assert not (tmp_path / "a.nc").exists()
-    server.answers.clear()
+    server.rule = lambda asked: None
     server.requests.clear()
     run_job("buildminicube", order(catalog, tmp_path / "a.nc", tmp_path / "parts", **recipe), Progress())
     read = {path for path in server.requests if path.endswith(".tif")}

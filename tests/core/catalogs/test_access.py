@@ -134,7 +134,7 @@ def test_signature_joins_a_query_that_is_there(tokens):
     ],
 )
 def test_token_goes_to_no_other_host(tokens, href):
-    assert tokens.access.address(href) == Address(f"/vsicurl/{href}")
+    assert tokens.access.address(href) == Address(f"/vsicurl/{href}", url=href)
     assert not tokens.server.requests
 
 
