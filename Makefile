@@ -205,6 +205,7 @@ bench: ## measure speed and memory, beside other programs of this kind; no verdi
 	peers=$$(bench_python "$$core")
 	"$$core" -B tests/bench/load.py --peers "$$peers" $(ARGS)
 	"$$core" -B tests/bench/memory.py
+	"$$core" -B tests/bench/climate.py
 
 lint: ## check the style
 	@$(setup)

@@ -6,6 +6,7 @@ search finds is planned before anything is read; reading is concurrent and bound
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import math
@@ -18,17 +19,18 @@ import numpy as np
 from .. import __version__
 from .catalogs.http import Credentials
 from .catalogs.registry import Registry, load_registry
+from .climate.weather import Climate
 from .cube.describe import LayerInfo, best_date, describe_layers, title_of
-from .cube.layers import check_output, fresh_layers
-from .cube.part import check_replaceable, is_zarr_name, part_output, size_of
+from .cube.layers import fresh_layers
+from .cube.output import checked_output
+from .cube.part import is_zarr_name, part_output, size_of
 from .cube.write import open_cube
-from .errors import InputError, StorageError
 from .estimate import estimate_mb, scenes_per_month
 from .fallback import Twins
 from .fetching import Fetcher
 from .images import Images
 from .jobs import from_json
-from .partstore import default_root, open_store
+from .partstore import chunk_folder, default_root, open_store
 from .plan import Plan, make_plan
 from .progress import Progress
 from .recipe import Recipe
@@ -42,9 +44,10 @@ log = logging.getLogger(__name__)
 class BuildParameters:
     """`recipe`: the fields of `Recipe`. `recipe_file`: path of a recipe as JSON (or of a cube that holds one);
     what it names wins over `recipe`. `output`: path of the .nc or .zarr; may be empty when `dry_run`.
-    `catalogs_file`: the user's own entries of the registry of catalogs, empty for none. `credentials`: the fields
-    of `Credentials`, for the catalog; never stored. `parts_folder`: where unfinished work is kept, empty for the
-    user's cache.
+    `catalogs_file`: the user's own entries of the registry of catalogs, empty for none. `credentials` and
+    `era5_credentials`: the fields of `Credentials`, for the catalog and the climate store; never stored.
+    `parts_folder`: where unfinished work is kept, empty for the user's cache. `chunk_cache`: where chunks of climate
+    stores are kept, empty for the user's cache, "none" to keep none.
     """
 
     recipe: dict
@@ -54,6 +57,8 @@ class BuildParameters:
     catalogs_file: str = ""
     credentials: dict = field(default_factory=dict, repr=False)
     parts_folder: str = ""
+    era5_credentials: dict = field(default_factory=dict, repr=False)
+    chunk_cache: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,8 +90,31 @@ def build_minicube(parameters: BuildParameters, progress: Progress) -> BuildResu
     recipe = from_json(Recipe, fields)
     output = None if parameters.dry_run else checked_output(parameters.output)
     credentials = from_json(Credentials, parameters.credentials)
+    era5_credentials = from_json(Credentials, parameters.era5_credentials)
     plan = make_plan(recipe, registry, credentials, progress.part(0.0, 0.1))
+    climate = None
+    if recipe.era5_source:
+        kept = None if parameters.chunk_cache == "none" else Path(parameters.chunk_cache or chunk_folder())
+        climate = Climate(recipe, registry, era5_credentials, plan.grid, plan.days, kept)
+    with contextlib.closing(climate) if climate else contextlib.nullcontext():
+        return _built(parameters, plan, climate, output, registry, progress)
+
+
+def _built(
+    parameters: BuildParameters,
+    plan: Plan,
+    climate: Climate | None,
+    output: Path | None,
+    registry: Registry,
+    progress: Progress,
+) -> BuildResult:
+    recipe = plan.recipe
     size, download = estimate_mb(plan, output is not None and is_zarr_name(output))
+    if climate:
+        climate.look(progress.part(0.1, 0.12))
+        more, fetched = climate.estimate_mb()
+        log.info("%s: about %.1f MB to download.", climate.entry.title, fetched)
+        size, download = size + more, download + fetched
     height, width = plan.grid.shape
     log.info(
         "%d items on %d %s, %d x %d pixels of %g in %s; about %.1f MB on disk, %.1f MB to download.",
@@ -106,7 +134,7 @@ def build_minicube(parameters: BuildParameters, progress: Progress) -> BuildResu
     layers = ()
     if output is not None:
         parts = Path(parameters.parts_folder) if parameters.parts_folder else default_root()
-        plan, layers = write_cube(plan, output, registry, parts, progress.part(0.1, 1.0))
+        plan, layers = write_cube(plan, climate, output, registry, parts, progress.part(0.12, 1.0))
     return BuildResult(
         output=str(output or ""),
         title=title_of(output, [day.isoformat() for day in plan.days]) if output else "",
@@ -121,42 +149,25 @@ def build_minicube(parameters: BuildParameters, progress: Progress) -> BuildResu
 
 
 def with_absolute_paths(fields: dict, folder: Path | None, registry: Registry) -> dict:
-    """The fields of a recipe whose catalogs, where they are paths relative to `folder`, are absolute: the cube's
+    """The fields of a recipe whose sources, where they are paths relative to `folder`, are absolute: the cube's
     recipe is read elsewhere. The name of a preset goes before a file of the same name."""
     made = dict(fields)
-    for name in ("catalog", "fallback_catalog"):
+    for name in ("catalog", "fallback_catalog", "era5_source", "era5_dem"):
         text = fields.get(name)
-        if folder and isinstance(text, str) and text and not registry.preset(text):
+        known = isinstance(text, str) and (registry.preset(text) or registry.climate_store(text))
+        if folder and isinstance(text, str) and text and not known:
             path = os.path.join(folder, text)
             made[name] = os.path.abspath(path) if os.path.exists(path) else text
     return made
 
 
-def checked_output(text: str) -> Path:
-    """The output's absolute path. Raises `InputError` when it is missing or of another kind."""
-    if not text:
-        raise InputError("OUTPUT is missing.", "Give the path of the cube to write, ending in .nc or .zarr.")
-    path = Path(text)
-    if path.suffix.lower() != ".nc" and not is_zarr_name(path):
-        raise InputError(
-            f"OUTPUT does not end in .nc or .zarr: {path.name}.", "A cube is written as NetCDF or Zarr."
-        )
-    check_replaceable(path)
-    check_output(path)
-    if path.is_file():
-        try:
-            with open(path, "r+b"):
-                pass
-        except OSError as error:
-            raise StorageError(
-                f"{path} cannot be replaced ({error.strerror}).",
-                "Close what holds it open, or choose another name.",
-            ) from error
-    return path.absolute()
-
-
 def write_cube(
-    plan: Plan, output: Path, registry: Registry, parts_folder: Path, progress: Progress
+    plan: Plan,
+    climate: Climate | None,
+    output: Path,
+    registry: Registry,
+    parts_folder: Path,
+    progress: Progress,
 ) -> tuple[Plan, list[LayerInfo]]:
     """Read the plan's images and write the cube and its layers; the cube's rename comes last.
 
@@ -169,15 +180,21 @@ def write_cube(
     )
     with open_store(parts_folder, store_key(recipe), progress) as store:
         images, reading = Images(plan, store, fetcher), progress
+        if climate:
+            climate.read(store, progress.part(0.0, 0.1))
+            reading = progress.part(0.1, 1.0)
         if recipe.min_clear > 0:
-            images.leave_out_cloudy(progress.part(0.0, 0.3))
-            plan, reading = images.plan, progress.part(0.3, 1.0)
-        variables = variables_of(plan)
+            images.leave_out_cloudy(reading.part(0.0, 0.3))
+            plan, reading = images.plan, reading.part(0.3, 1.0)
+        entries = [*plan.collections, *([climate.entry] if climate else ())]
+        variables = [*variables_of(plan), *(climate.variables() if climate else ())]
         with part_output(output, progress) as part:
-            with open_cube(part, plan.grid, plan.days, variables, global_attributes(plan)) as cube:
-                told = images.write(cube, reading)
+            with open_cube(part, plan.grid, plan.days, variables, global_attributes(plan, entries)) as cube:
+                told = images.write(cube, reading.part(0.0, 0.95) if climate else reading)
                 write_per_date(cube, plan, told)
                 describe_reading(cube, told)
+                if climate:
+                    climate.write(cube, plan.days, reading.part(0.95, 1.0))
             dates = [day.isoformat() for day in plan.days]
             best = best_date(*_brightness(plan, told.clear_share))
             with fresh_layers(output, plan.grid, dates, variables, best, progress) as layers:

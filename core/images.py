@@ -162,7 +162,7 @@ class Images:
         kinds = {f"offset_{number}": kind for number, kind in enumerate(info["offset_dates"])}
         arrays = self._store.arrays(block.key)
         check.merge({kind: arrays[name] for name, kind in kinds.items()}, info["offset_dates"])
-        for name in cube.variables:
+        for name in [name for name in cube.variables if name in arrays]:
             cube.write_packed(name, block.start, arrays[name], info["clipped"].get(name, 0))
 
     # --- blocks, one after the other -------------------------------------------------------------

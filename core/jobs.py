@@ -19,6 +19,7 @@ JOBS = {
     "createdemodata": "demo.create:create_demo_data",
     "buildminicube": "build:build_minicube",
     "describecube": "cube.describe:describe_cube",
+    "aggregatetime": "aggregate_cube:aggregate_time",
 }
 
 

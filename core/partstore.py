@@ -203,9 +203,18 @@ def _remove(folder: Path) -> None:
 
 def default_root() -> Path:
     """Where stores are kept when nobody says otherwise: in the user's cache."""
+    return _cache() / "parts"
+
+
+def chunk_folder() -> Path:
+    """Where chunks of remote stores are kept when nobody says otherwise."""
+    return _cache() / "chunks"
+
+
+def _cache() -> Path:
     home = Path.home()
     if os.name == "nt":
         base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    return base / "minicuber" / "parts"
+    return base / "minicuber"

@@ -7,6 +7,8 @@ import json
 import math
 from dataclasses import dataclass, field
 
+from .aggregation import WINDOWS
+from .climate.variables import checked_choice
 from .errors import InputError
 from .grid import checked_crs, checked_projected_crs
 from .secrets import holds_secret
@@ -53,6 +55,11 @@ class Recipe:
     `time_axis`: "s2" for the dates of the images, "regular" for steps of `step_days`. `resampling`: band to
     GDAL's name of a method, in place of the default rule. `fail_on_missing`: a file that cannot be had ends the
     run; else its pixels are missing and it is listed.
+    `era5_source`: name of a climate store, a path or a URL, empty for none. `era5_variables`: (variable,
+    aggregation) pairs. `era5_window`: "since_previous" or "trailing". `era5_daily`: a value of each day too.
+    `era5_space`: "nearest" cell, "bilinear" maps, "auto" by the size of the extent. `era5_dem`: path of an elevation
+    model to whose pixels temperature is moved, empty for none. `min_hours_share`: of the hours
+    of a step that must be there, 0 to 1.
     """
 
     extent: tuple[float, float, float, float]
@@ -73,6 +80,13 @@ class Recipe:
     step_days: int = 5
     resampling: dict[str, str] = field(default_factory=dict)
     fail_on_missing: bool = False
+    era5_source: str = ""
+    era5_variables: tuple[tuple[str, str], ...] = (("t", "mean"), ("tp", "sum"))
+    era5_window: str = "since_previous"
+    era5_daily: bool = False
+    era5_space: str = "auto"
+    era5_dem: str = ""
+    min_hours_share: float = 1.0
 
     def __post_init__(self) -> None:
         """Raises `InputError` for everything that can be known to be wrong before any search."""
@@ -96,11 +110,15 @@ class Recipe:
                 "CATALOG is empty.",
                 "Give the name of a preset, the path of a STAC catalog or item collection, or a STAC API URL.",
             )
-        for name, text in (("CATALOG", self.catalog), ("FALLBACK_CATALOG", self.fallback_catalog)):
+        for name, text, auth in (
+            ("CATALOG", self.catalog, "CATALOG_AUTH"),
+            ("FALLBACK_CATALOG", self.fallback_catalog, "CATALOG_AUTH"),
+            ("ERA5_SOURCE", self.era5_source, "ERA5_AUTH"),
+        ):
             if holds_secret(text):
                 raise InputError(
                     f"{name} holds a password or a token, which the history would keep.",
-                    "Leave it out of the address; choose the credentials in CATALOG_AUTH.",
+                    f"Leave it out of the address; choose the credentials in {auth}.",
                 )
         if self.resolution < 0:
             raise InputError(f"RESOLUTION is negative: {self.resolution:g}.")
@@ -132,8 +150,25 @@ class Recipe:
         if self.time_axis == "regular":
             regular_days(*checked_period(self.start, self.end), self.step_days)
         object.__setattr__(self, "resampling", checked_resampling(self.resampling))
+        self._check_climate()
         # One order whatever the order of the request, so that equal requests are equal recipes.
         object.__setattr__(self, "s2_bands", tuple(band for band in BANDS if band in self.s2_bands))
+
+    def _check_climate(self) -> None:
+        object.__setattr__(self, "era5_variables", checked_choice(self.era5_variables))
+        if self.era5_source and not self.era5_variables:
+            raise InputError("ERA5_VARIABLES is empty.", "For example: t,mean,tp,sum.")
+        for name, value, known in (
+            ("ERA5_WINDOW", self.era5_window, WINDOWS),
+            ("ERA5_SPACE", self.era5_space, ("auto", "nearest", "bilinear")),
+        ):
+            if value not in known:
+                raise InputError(f"Unknown {name}: {value!r}.", f"Known: {', '.join(known)}.")
+        if not 0 < self.min_hours_share <= 1:
+            raise InputError(
+                f"MIN_HOURS_SHARE is no share: {self.min_hours_share:g}.",
+                "Give a number above 0 and up to 1.",
+            )
 
     def to_json(self) -> str:
         """Compact JSON with sorted keys; equal recipes give equal text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -74,11 +75,16 @@ def _reflectance_attributes(plan: Plan, band: Band) -> dict[str, Any]:
     return {"standard_name": known, "wavelength_nm": band.wavelength}
 
 
-def global_attributes(plan: Plan) -> dict[str, Any]:
-    """What holds for the whole cube; the time of the run from SOURCE_DATE_EPOCH if that is set."""
-    licenses = [entry.license for entry in plan.collections] or [LICENSE]
-    references = [text for entry in plan.collections for text in entry.references] or [REFERENCES]
-    attribution = [entry.attribution for entry in plan.collections]
+def global_attributes(plan: Plan, entries: Sequence[Any]) -> dict[str, Any]:
+    """What holds for the whole cube, as attributes; `entries`: of the registry, of all that went into it.
+
+    The time of the run from SOURCE_DATE_EPOCH if that is set.
+    """
+    licenses = [entry.license for entry in entries]
+    references = [text for entry in entries for text in entry.references]
+    if not plan.collections:
+        licenses, references = [LICENSE, *licenses], [REFERENCES, *references]
+    attribution = [entry.attribution for entry in entries]
     fallback = plan.found.source != plan.recipe.catalog
     note = f" from the fallback {plan.found.source}" if fallback else ""
     return {

@@ -1,16 +1,16 @@
-"""The page of Minicuber in QGIS's options: which Python computes."""
+"""The page of Minicuber in QGIS's options: which Python computes, and what is kept on disk."""
 
 from __future__ import annotations
 
 from qgis.core import QgsSettings
 from qgis.gui import QgsFileWidget, QgsOptionsPageWidget, QgsOptionsWidgetFactory
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QFormLayout, QLabel
+from qgis.PyQt.QtWidgets import QCheckBox, QFormLayout, QLabel
 
 from ..core.environment.lookup import find_core_python
 from ..core.errors import MinicuberError
 from ..processing.base import ICON
-from ..processing.settings import PYTHON, environments_folder, python_setting
+from ..processing.settings import KEEP_CHUNKS, PYTHON, chunk_cache, environments_folder, python_setting
 from ..processing.text import tr
 
 
@@ -45,6 +45,11 @@ class OptionsPage(QgsOptionsPageWidget):
         layout.addRow(tr("Python of Minicuber"), self._python)
         layout.addRow(hint)
         layout.addRow(tr("Used now"), self._state)
+        self._keep = QCheckBox(
+            tr("Keep what was read of climate stores for a week (up to 2 GB, in the profile)")
+        )
+        self._keep.setChecked(chunk_cache() != "none")
+        layout.addRow(tr("Climate data"), self._keep)
 
     @staticmethod
     def _used() -> str:
@@ -56,3 +61,4 @@ class OptionsPage(QgsOptionsPageWidget):
 
     def apply(self) -> None:
         QgsSettings().setValue(PYTHON, self._python.filePath().strip())
+        QgsSettings().setValue(KEEP_CHUNKS, self._keep.isChecked())

@@ -17,6 +17,8 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterFileDestination,
 )
 from qgis.PyQt.QtGui import QIcon
 
@@ -158,6 +160,21 @@ class MinicuberAlgorithm(QgsProcessingAlgorithm):
         if advanced:
             parameter.setFlags(parameter.flags() | ADVANCED)
         self.addParameter(parameter)
+
+    def add_cube(self) -> None:
+        """Add CUBE, which every algorithm has that reads one."""
+        # The widget cannot choose a folder: a Zarr store is chosen by the file in it, or its path is written.
+        files = tr("Minicubes") + " (*.nc *.zgroup zarr.json);;" + tr("All files") + " (*)"
+        self.add(QgsProcessingParameterFile("CUBE", "Minicube", fileFilter=files))
+
+    def add_cube_output(self) -> None:
+        """Add OUTPUT of an algorithm that writes a cube."""
+        kinds = tr("NetCDF files") + " (*.nc);;" + tr("Zarr folders") + " (*.zarr)"
+        self.add(
+            QgsProcessingParameterFileDestination(
+                "OUTPUT", "Minicube", kinds, optional=True, createByDefault=True
+            )
+        )
 
     def add_load(self) -> None:
         """Add LOAD, which every algorithm has that writes a cube or layer."""

@@ -7,6 +7,10 @@ and one text per parameter.
 from __future__ import annotations
 
 _LOAD = "Load the result into the project, as a group of layers with styles and dates."
+_CUBE = (
+    "The cube: a NetCDF file, or the .zgroup or zarr.json in a Zarr folder (or the folder itself), written by "
+    "Minicuber, by earthnet-minicuber, or by others after the CF conventions."
+)
 
 HELP: dict[str, dict[str, str]] = {
     "setupenvironment": {
@@ -63,6 +67,8 @@ HELP: dict[str, dict[str, str]] = {
             "the reflectance offset of newer images is applied where the catalog has not done so.</p>"
             "<p><i>Catalog</i> takes the name of a preset, such as planetary-computer or earth-search, a path, or a "
             "URL. The cube has a step for every date with images, or for every few days (<i>Time axis</i>).</p>"
+            "<p><i>Climate data</i> adds ERA5 on the same time axis: each value covers the days since the previous "
+            "image, up to and including its own.</p>"
             "<p>A run that was interrupted continues when it is started again.</p>"
             "<p>Try it with <i>Only estimate</i> first: the log then says how many images and dates there are, "
             "how cloudy they are, and how much will be downloaded and stored.</p>"
@@ -117,6 +123,42 @@ HELP: dict[str, dict[str, str]] = {
             "one with a value, and s2_image_date says from which."
         ),
         "STEP_DAYS": "The length of a step of the regular time axis, in days.",
+        "ERA5_SOURCE": (
+            "Where climate data are: the name of a preset (era5-pds, era5-pds-netcdf, planetary-computer-era5, "
+            "earthmover-era5, ecmwf-era5, ecmwf-era5-land, earthdatahub-era5, earthdatahub-era5-land), or the path "
+            "or URL of a Zarr store, a NetCDF file or a folder of them, with the names of ECMWF or of era5-pds. "
+            "Empty: none."
+        ),
+        "ERA5_VARIABLES": (
+            "A row for each climate variable: its name and how its hours become one value, for example t,mean,tp,sum. "
+            "Names: t, dp (dew point), maxt, mint, tp (precipitation), sr (solar radiation), sp, ap (pressure at the "
+            "surface and at sea level), sea_t, east_wind_10, north_wind_10, east_wind_100, north_wind_100, e, pev; "
+            "derived: vpd (vapour pressure deficit), rh, wind_10, wind_100, et0 (FAO-56), gdd0, gdd5, gdd10. "
+            "Aggregations: mean, min, max, sum, median, std, percentiles as p95; empty for the usual one. Units are "
+            "ECMWF's: K, Pa, m, J m-2, m s-1. They become era5_t and so on, of several era5_t_max, era5_t_p95."
+        ),
+        "ERA5_WINDOW": (
+            "since_previous: a value covers the days after the previous date up to and including its own. trailing: "
+            "the last STEP_DAYS days. The first step is STEP_DAYS long in both. Days are UTC."
+        ),
+        "ERA5_DAILY": "Add the value of each UTC day too, as era5_t_daily and so on, along time_daily.",
+        "ERA5_SPACE": (
+            "nearest: the series of the nearest cell that has values. bilinear: maps, interpolated between the cells. "
+            "auto: maps where the extent is larger than a cell."
+        ),
+        "ERA5_DEM": (
+            "An elevation model (m) to whose pixels temperature (t, maxt, mint) is moved by 0.0065 K m-1 from the "
+            "elevation of the cell, which the pressures at the surface and at sea level tell: both must be in the "
+            "store. The variables become maps. Empty: no correction."
+        ),
+        "MIN_HOURS_SHARE": (
+            "A step of which fewer hours are there than this share is missing. 1: every hour must be there."
+        ),
+        "ERA5_AUTH": (
+            "The authentication configuration for ERA5_SOURCE: an API header called Authorization, a token as "
+            "password, or keys of an object store. Else the environment: CDSAPI_KEY for ECMWF, EARTHDATAHUB_TOKEN for "
+            "the Earth Data Hub. It is never stored with the cube nor in the history."
+        ),
         "RESAMPLING": (
             "Methods of resampling that differ from the default, as JSON, for example "
             '{"B11": "bilinear", "B12": "cubic"}. Known: nearest, bilinear, cubic, cubic_spline, lanczos, average, '
@@ -135,6 +177,41 @@ HELP: dict[str, dict[str, str]] = {
         "LOAD": _LOAD,
         "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). Not needed for an estimate.",
     },
+    "aggregatetime": {
+        "NAME": "Aggregate over time",
+        "SHORT": "Brings variables of a minicube to steps of days: mean, largest, sum, percentiles of each step.",
+        "GROUP": "Cubes",
+        "GROUP_ID": "cubes",
+        "TAGS": "aggregate resample time composite mean maximum median sum percentile weather dates cube minicube",
+        "HELP": (
+            "<p>Makes a cube on a new time axis from variables of another one: a value for every few days, or for "
+            "the dates of one of its variables (<i>Variable whose dates to match</i>), which are then copied beside "
+            "it. Any variable over time can be aggregated, with pixels or without. What does not change with time "
+            "is copied.</p>"
+            "<p>A step is named by its last day and takes the values of its days; of those that are missing the "
+            "others speak, and without any the step is missing. The first step begins on the cube's first "
+            "day (where a variable is itself a sum or the like of days, with the first of these), and no step ends "
+            "after its last.</p>"
+            "<p>Aggregations: mean, min, max, sum, median, std (of the population), and percentiles such as p5 or "
+            "p95. Of classes there are min, max and median alone.</p>"
+        ),
+        "CUBE": _CUBE,
+        "VARIABLES": (
+            "Rows of a variable and its aggregation (mean, min, max, sum, median, std, p5, p95), for example s2_ndvi, "
+            "max. A variable with one aggregation keeps its name; with several it becomes s2_ndvi_max and so on. "
+            "Where rows cannot be written, give all cells one after the other: s2_ndvi,max,s2_B08,mean."
+        ),
+        "STEP_DAYS": (
+            "The length of a step, in days. With LIKE it is that of the first step alone: the others begin after the "
+            "date before."
+        ),
+        "LIKE": (
+            "A variable of the cube: its dates become the time axis, and each step takes the days after the previous "
+            "date up to and including its own. All that lies on these dates is copied. Empty: regular steps."
+        ),
+        "LOAD": _LOAD,
+        "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). Not the cube itself.",
+    },
     "loadminicube": {
         "NAME": "Load minicube",
         "SHORT": "Loads the variables of a minicube as styled layers with one band per date.",
@@ -149,10 +226,7 @@ HELP: dict[str, dict[str, str]] = {
             "<p>A cube that is loaded already is brought up to date; what you changed of its layers' looks, names "
             "and order stays.</p>"
         ),
-        "CUBE": (
-            "The cube: a NetCDF file, or the .zgroup or zarr.json in a Zarr folder (or the folder itself), written by "
-            "Minicuber, by earthnet-minicuber, or by others after the CF conventions."
-        ),
+        "CUBE": _CUBE,
         "VARIABLES": (
             "The variables to load, separated by commas, for example s2_B04,s2_B08; s2_rgb stands for natural "
             "colours. Empty: all."

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from qgis.core import (
+    NULL,
     QgsApplication,
     QgsAuthMethodConfig,
     QgsCoordinateReferenceSystem,
@@ -110,6 +112,32 @@ class Parameters:
             raise InputError(f"{name} is not a known coordinate reference system: {self.text(name)!r}.")
         return crs_text(crs)
 
+    def matrix(self, name: str, columns: Sequence[str]) -> list[list[str]]:
+        """The rows of a matrix whose columns have these names; [] when none was given, rows without a word left out.
+
+        Cells may be empty; numbers are written as a person would (1, not 1.0). QGIS gives a flat list, or the rows
+        as they were given to it.
+        """
+        cells: list[str] = []
+        for value in self._algorithm.parameterAsMatrix(self._values, name, self._context):
+            row = list(value) if isinstance(value, (list, tuple)) else None
+            if row is not None and len(row) != len(columns):
+                raise self._ragged(name, columns, ", ".join(map(_cell, row)))
+            cells += map(_cell, [value] if row is None else row)
+        if not any(cells):
+            return []
+        if len(cells) % len(columns):
+            raise self._ragged(name, columns, ", ".join(cells))
+        rows = [cells[start : start + len(columns)] for start in range(0, len(cells), len(columns))]
+        return [row for row in rows if any(row)]
+
+    @staticmethod
+    def _ragged(name: str, columns: Sequence[str], text: str) -> InputError:
+        return InputError(
+            f"{name} is not made of rows of {len(columns)} cells ({', '.join(columns)}): {text}.",
+            "Give every row all its cells, one after the other.",
+        )
+
     def json_object(self, name: str) -> dict[str, Any]:
         """The JSON object of a text, {} when none was given."""
         text = self.text(name)
@@ -157,19 +185,50 @@ class Parameters:
             raise InputError(f"{name} does not exist: {path}.")
         return path
 
+    def cube(self, name: str) -> str:
+        """The absolute path of a cube: of its file, its folder, or the file in that, which need not be there: the core
+        puts a folder back that a dead run left aside."""
+        path = self.text(name)
+        if not path:
+            raise InputError(f"{name} is missing.", "Give the path of a minicube.")
+        return self._absolute(path)
+
+    def raster_file(self, name: str) -> str:
+        """The file of a raster layer, or "" when none was given."""
+        if not self.given(name):
+            return ""
+        layer = self._algorithm.parameterAsRasterLayer(self._values, name, self._context)
+        if layer is None or not layer.isValid():
+            raise InputError(f"{name} is no raster layer: {self.text(name)!r}.")
+        path = layer.source().split("|")[0]
+        if layer.providerType() != "gdal" or not os.path.isfile(path):
+            raise InputError(
+                f"{name} is a layer without a file: {layer.name()}.", "Export it to a GeoTIFF first."
+            )
+        return self._absolute(path)
+
     def output(self, name: str) -> str:
         """The absolute path of a file or folder to write; a temporary one when the user asked for that."""
         return self._absolute(self._algorithm.parameterAsFileOutput(self._values, name, self._context))
 
-    def catalog(self, name: str) -> str:
+    def catalog(self, name: str, kind: str = "catalogs") -> str:
         """The name of a preset, a path or a URL: a relative path that exists becomes absolute, all else stays."""
         text = self.text(name)
-        is_preset = text.lower().split("/")[0] in preset_names(aliases=True)
+        is_preset = text.lower().split("/")[0] in preset_names(kind, aliases=True)
         return self._absolute(text) if text and not is_preset and os.path.exists(text) else text
 
     @staticmethod
     def _absolute(path: str) -> str:
         return os.path.abspath(path) if path else ""
+
+
+def _cell(value: Any) -> str:
+    """A cell of a matrix as text. What looks like a number was made one; NULL is what was never written."""
+    if value is None or value == NULL:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip().strip('"')
 
 
 def crs_text(crs: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
+from .algorithms.aggregatetime import AggregateTime
 from .algorithms.buildminicube import BuildMinicube
 from .algorithms.createdemodata import CreateDemoData
 from .algorithms.loadminicube import LoadMinicube
@@ -12,7 +13,7 @@ from .algorithms.setupenvironment import SetUpEnvironment
 from .base import ICON
 from .project import loader
 
-ALGORITHMS = (SetUpEnvironment, CreateDemoData, BuildMinicube, LoadMinicube)
+ALGORITHMS = (SetUpEnvironment, CreateDemoData, BuildMinicube, AggregateTime, LoadMinicube)
 
 
 class MinicuberProvider(QgsProcessingProvider):

@@ -9,6 +9,7 @@ from typing import Any
 from qgis.core import QgsApplication, QgsSettings
 
 PYTHON = "minicuber/python"
+KEEP_CHUNKS = "minicuber/keep_chunks"
 REMEMBERED = "minicuber/remembered/"
 FORGOTTEN = {
     "EXTENT",
@@ -28,6 +29,13 @@ def environments_folder() -> Path:
 def parts_folder() -> Path:
     """The folder in the profile where unfinished work is kept."""
     return Path(QgsApplication.qgisSettingsDirPath()) / "minicuber" / "parts"
+
+
+def chunk_cache() -> str:
+    """The folder in the profile where chunks of climate stores are kept, "none" when the user wants none."""
+    if not QgsSettings().value(KEEP_CHUNKS, True, type=bool):
+        return "none"
+    return str(Path(QgsApplication.qgisSettingsDirPath()) / "minicuber" / "chunks")
 
 
 def python_setting() -> str:

@@ -14,6 +14,8 @@ class CatalogWidget:
     QGIS's own list of `value_hints` takes nothing that is not in it.
     """
 
+    KIND = "catalogs"
+
     def __new__(cls, parameter: Any, dialog: Any, row: int = 0, column: int = 0) -> Any:
         if type(dialog).__name__ == "ModelerParametersDialog":
             # There a value may come from another step, which QGIS's own widget knows.
@@ -24,11 +26,17 @@ class CatalogWidget:
             )
             wrapper.setDialog(dialog)
             return wrapper
-        return _wrapper_class()(parameter, dialog, row, column)
+        return _wrapper_class(cls.KIND)(parameter, dialog, row, column)
+
+
+class ClimateWidget(CatalogWidget):
+    """The same for stores of climate data."""
+
+    KIND = "climate"
 
 
 @cache
-def _wrapper_class() -> type:
+def _wrapper_class(kind: str) -> type:
     # QGIS's package, not ours; and only where there is a desktop.
     from processing.gui.wrappers import WidgetWrapper
     from qgis.PyQt.QtWidgets import QComboBox
@@ -37,7 +45,7 @@ def _wrapper_class() -> type:
         def createWidget(self) -> QComboBox:
             box = QComboBox()
             box.setEditable(True)
-            for name in ("", *preset_names()):
+            for name in ("", *preset_names(kind)):
                 box.addItem(name, name)
             box.setMinimumContentsLength(20)  # a path may be long; the dialog is not to be
             box.currentTextChanged.connect(lambda text: self.widgetValueHasChanged.emit(self))

@@ -85,6 +85,11 @@ class Access:
             return Address(f"/vsicurl/{url}", signed=True, url=url)
         return self._http_address(href)
 
+    def query_of(self, href: str) -> str:
+        """The signature of an address, without question mark; empty where it needs none. Raises `SourceError`."""
+        url = self._registry.token_url(href)
+        return self._token(url, href, None) if url else ""
+
     def check(self, hrefs: list[str]) -> None:
         """Raises `InputError` before anything is read when files need keys that nobody has given."""
         for href in hrefs:

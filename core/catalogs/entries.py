@@ -1,4 +1,4 @@
-"""What an entry of the registry says: of a catalog, its collections, and how their files are reached.
+"""What an entry of the registry says: of a catalog, its collections, how their files are reached; of a climate store.
 
 Plain frozen values. Each class has `problems()`: (field, what is wrong with it) beyond the types of its fields.
 """
@@ -209,3 +209,83 @@ def _one_of(name: str, value: str, known: Iterable[str]) -> Problems:
 def _addresses(name: str, *urls: str) -> Problems:
     if not all(place_of(url) for url in urls):
         yield name, "is no http or https address"
+
+
+CLIMATE_FORMATS = ("zarr", "netcdf", "icechunk")
+CLIMATE_SIGNATURES = ("", "bearer", "basic", "keys", "signed")
+ACCUMULATED = ("hour", "day")
+CLIMATE_BLANKS = ("{year}", "{month}", "{variable}")
+
+
+@dataclass(frozen=True)
+class ClimateStore:
+    """One store of climate data. `id` and `aliases`: the names of the preset, lower case.
+
+    `url`: of the store, or, with the blanks {year}, {month} (two digits) and {variable}, of many files; s3, http(s).
+    `urls`: our variable -> the url where that one lies elsewhere. `variables`: our variable -> the store's name.
+    `units`: our variable -> its units there where the store itself does not say. `group`: within the store.
+    `accumulated`: whether sums (tp, sr) are of the hour that ends at the stamp, or run from 00 UTC on ("day").
+    `ending`: our variables beside the sums whose stamps end their interval. `step_hours`: between stamps.
+    `longitudes`: "0..360" or "-180..180", as a rule of thumb: the store's own coordinate decides. `cell`: degrees.
+    `chunk`: (time, latitude, longitude) of a chunk, for the estimate. `auth`: "" for anyone, else how the user
+    identifies himself; `token_name`: the environment variable that may hold the token. `first`, `last`: UTC days,
+    empty where it is not known or goes on. `untested`: nobody has read the live store with this entry.
+    """
+
+    id: str
+    title: str
+    url: str
+    variables: dict[str, str]
+    aliases: tuple[str, ...] = ()
+    format: str = "zarr"
+    urls: dict[str, str] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    group: str = ""
+    accumulated: str = "hour"
+    ending: tuple[str, ...] = ()
+    step_hours: float = 1.0
+    longitudes: str = "0..360"
+    cell: float = 0.25
+    chunk: tuple[int, ...] = ()
+    auth: str = ""
+    token_name: str = ""
+    s3: S3 | None = None
+    first: str = ""
+    last: str = ""
+    untested: bool = False
+    license: str = ""
+    references: tuple[str, ...] = ()
+    attribution: str = ""
+    source: str = ""
+
+    @property
+    def is_monthly(self) -> bool:
+        """Whether the url is that of many files."""
+        return "{" in self.url
+
+    def problems(self) -> Problems:
+        for field_name, names in (("id", (self.id,)), ("aliases", self.aliases)):
+            for name in names:
+                if not _NAME.fullmatch(name):
+                    yield field_name, f"{name!r} is no name in lower case without spaces"
+        for url in (self.url, *self.urls.values()):
+            if "://" in url and (
+                urlsplit(url).scheme not in ("s3", "http", "https") or not urlsplit(url).netloc
+            ):
+                yield "url", "is no path and no s3, http or https address"
+            if not set(re.findall(r"\{[^}]*\}", url)) <= set(CLIMATE_BLANKS):
+                yield "url", f"may hold the blanks {', '.join(CLIMATE_BLANKS)}, and no others"
+        yield from _one_of("format", self.format, CLIMATE_FORMATS)
+        yield from _one_of("auth", self.auth, CLIMATE_SIGNATURES)
+        yield from _one_of("accumulated", self.accumulated, ACCUMULATED)
+        yield from _one_of("longitudes", self.longitudes, ("0..360", "-180..180"))
+        if not self.variables:
+            yield "variables", "is empty"
+        if self.chunk and (len(self.chunk) != 3 or min(self.chunk) < 1):
+            yield "chunk", "has to be three numbers above 0"
+        for name in ("step_hours", "cell"):
+            if not getattr(self, name) > 0:
+                yield name, "has to be above 0"
+        for name in ("first", "last"):
+            if getattr(self, name) and not re.fullmatch(r"\d{4}-\d\d-\d\d", getattr(self, name)):
+                yield name, "is no date"

@@ -1,4 +1,4 @@
-"""The catalogs that are known by name, whatever is known of them, and which of them an address or an item is of.
+"""The catalogs and climate stores that are known by name, and which catalog an address or an item is of.
 
 They are data, `registry.json`; a file of a user in the same form is merged over it. Nothing here reads the network.
 """
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ..errors import InputError
 from ..secrets import holds_secret
-from .entries import S3, Catalog, Collection, place_of
+from .entries import S3, Catalog, ClimateStore, Collection, place_of
 
 FILE = Path(__file__).with_name("registry.json")
 LINKS = ("collection", "root", "parent", "self", "canonical")  # of an item, that tell whose it is
@@ -25,9 +25,10 @@ LINKS = ("collection", "root", "parent", "self", "canonical")  # of an item, tha
 
 @dataclass(frozen=True)
 class Registry:
-    """All known catalogs, a user's included."""
+    """All known catalogs and stores of climate data, a user's included."""
 
     catalogs: tuple[Catalog, ...]
+    climate: tuple[ClimateStore, ...] = ()
 
     def names(self) -> list[str]:
         """The ids of the presets, for help and messages."""
@@ -50,6 +51,16 @@ class Registry:
                 f"Known are: {', '.join(each.id for each in catalog.collections)}.",
             )
         return catalog, collection
+
+    def climate_store(self, text: str) -> ClimateStore | None:
+        """The store of climate data that a text names: a preset's name, in capitals or not, or its address."""
+        name, place = text.strip().lower(), place_of(text)
+        for store in self.climate:
+            if name in (store.id, *store.aliases) or text.strip() == store.url:
+                return store
+            if place and place == place_of(store.url):
+                return store
+        return None
 
     def by_url(self, url: str) -> Catalog | None:
         """The catalog that an address of a STAC API, or anything below it, belongs to; http or https."""
@@ -97,18 +108,26 @@ class Registry:
 
 
 def load_registry(user_file: str = "") -> Registry:
-    """Our catalogs, with the file of a user merged over them (path of a JSON file, `{"catalogs": [...]}`).
+    """Our catalogs and climate stores, with the file of a user merged over them (path of a JSON file,
+    `{"catalogs": [...], "climate": [...]}`, either of which may be left out).
 
     An entry with the id of ours changes it: fields that are given win, objects are merged field by field (null
     takes away), collections by id, other lists are replaced. An entry with another id is added.
     Raises `InputError`, naming file, entry and field, when the file cannot be used.
     """
     name = FILE.name
-    entries = _by_id([], _read(FILE, name), name)
+    lists = {key: _by_id([], entries, name) for key, entries in _read(FILE, name).items()}
     if user_file:
         name = user_file
-        entries = _by_id(entries, _read(Path(user_file), name), name)
-    catalogs = _value(tuple[Catalog, ...], entries, name)
+        for key, entries in _read(Path(user_file), name).items():
+            lists[key] = _by_id(lists[key], entries, name)
+    catalogs = _value(tuple[Catalog, ...], lists["catalogs"], name)
+    climate = _value(tuple[ClimateStore, ...], lists["climate"], name)
+    names: dict[str, str] = {}
+    for store in climate:
+        for key in (store.id, *store.aliases):
+            if names.setdefault(key, store.id) != store.id:
+                raise InputError(f"{name}, entry {store.id}: its name {key} is already one of {names[key]}.")
     owners: dict[Any, str] = {}
     for catalog in catalogs:
         places = [place_of(url) for url in (catalog.url, *catalog.other_urls)]
@@ -119,10 +138,10 @@ def load_registry(user_file: str = "") -> Registry:
                     f"{name}, entry {catalog.id}: its {shown} is already one of {owners[key]}.",
                     "Give an entry's own id to change it, and new names and addresses to add one.",
                 )
-    return Registry(catalogs)
+    return Registry(catalogs, climate)
 
 
-def _read(path: Path, name: str) -> list[Any]:
+def _read(path: Path, name: str) -> dict[str, list[Any]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -133,13 +152,14 @@ def _read(path: Path, name: str) -> list[Any]:
         ) from error
     if (
         not isinstance(content, dict)
-        or set(content) != {"catalogs"}
-        or not isinstance(content["catalogs"], list)
+        or not content
+        or not set(content) <= {"catalogs", "climate"}
+        or not all(isinstance(entries, list) for entries in content.values())
     ):
         raise InputError(
-            f'{name} is no list of catalogs: it has to be {{"catalogs": [...]}} and nothing else.'
+            f'{name} is no list of catalogs: it has to be {{"catalogs": [...], "climate": [...]}} and nothing else.'
         )
-    return content["catalogs"]
+    return content
 
 
 def _by_id(ours: list[dict], theirs: list[Any], place: str) -> list[dict]:

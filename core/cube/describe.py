@@ -89,6 +89,19 @@ def best_date(clear_share: list[float], sun_elevation: list[float]) -> int:
     return int(np.argmax(np.where(clear, suns, -np.inf))) + 1
 
 
+def what_to_show(path: Path, name: str) -> tuple[list[Variable], list[str], int]:
+    """What the layers of a cube are made of that was just written at `path`: its rasters (none where it has series
+    alone), its dates and the number of the one to show first. `name` is that of the cube, for messages."""
+    with open_stored(path) as stored:
+        cube = normalised(stored, name)
+        variables = _rasters(stored, find_axes(stored, name), name)
+        return variables, _dates(cube), best_date(*_brightness(cube))
+
+
+def _dates(cube: xr.Dataset) -> list[str]:
+    return [str(date) for date in cube.time.values.astype("datetime64[D]")]
+
+
 def title_of(cube: Path, dates: list[str]) -> str:
     """What a person calls the cube: its file and its period."""
     return f"{cube.stem}, {dates[0]} to {dates[-1]}"
@@ -199,7 +212,7 @@ def describe_cube(parameters: DescribeParameters, progress: Progress) -> Describ
         # Coordinates count, not copies of them in attributes: whoever cut or thinned the cube has changed them
         # alone.
         grid = grid_of(cube, path.name)
-        dates = [str(date) for date in cube.time.values.astype("datetime64[D]")]
+        dates = _dates(cube)
         best = best_date(*_brightness(cube))
         names = [variable.name for variable in variables] + ([RGB_NAME] if has_rgb(variables) else [])
         unknown = [name for name in parameters.variables if name not in names]
@@ -229,6 +242,14 @@ def _fresh(path: Path, files: dict[str, str]) -> bool:
 
 
 def _shown(stored: xr.Dataset, axes: dict[str, str], name: str) -> list[Variable]:
+    """As `_rasters`. Raises `InputError` when there is none."""
+    variables = _rasters(stored, axes, name)
+    if not variables:
+        raise InputError(f"{name} has no variable over time, y and x that QGIS can show.")
+    return variables
+
+
+def _rasters(stored: xr.Dataset, axes: dict[str, str], name: str) -> list[Variable]:
     """The variables that GDAL shows as rasters: those over time, y and x in this order, then those over y and x."""
     variables = []
     for key, variable in stored.data_vars.items():
@@ -257,8 +278,6 @@ def _shown(stored: xr.Dataset, axes: dict[str, str], name: str) -> list[Variable
         # Of dates the units are part of how they are stored.
         units = {"units": stored_as["units"]} if "units" in stored_as else {}
         variables.append(Variable(str(key), encoding, {**units, **variable.attrs}, static))
-    if not variables:
-        raise InputError(f"{name} has no variable over time, y and x that QGIS can show.")
     return sorted(variables, key=lambda variable: variable.static)
 
 

@@ -51,6 +51,10 @@ class NetcdfStore:
         """Write stored numbers from index `start` of the first dimension on."""
         self._file.variables[name][start : start + len(stored)] = stored
 
+    def put_at(self, name: str, place: tuple[slice, ...], stored: np.ndarray) -> None:
+        """Write stored numbers at a place: a slice for each dimension."""
+        self._file.variables[name][place] = stored
+
     def describe(self, name: str | None, attributes: dict[str, Any]) -> None:
         """Set attributes of a variable, of the file where `name` is None."""
         target = self._file if name is None else self._file.variables[name]

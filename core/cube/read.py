@@ -59,6 +59,22 @@ def read_cube(path: Path) -> xr.Dataset:
     return cube
 
 
+def read_packed(path: Path) -> xr.Dataset:
+    """As `read_cube`, but the numbers are those on disk, and the attributes say how they were packed: for who copies
+    them. Dimensions' coordinates are decoded all the same."""
+    path = cube_path(path)
+    raw = _open_raw(path)
+    try:
+        decoded = _decoded(raw, path)
+        axes = {dim: decoded.variables[dim] for dim in raw.dims if dim in decoded.variables}
+        cube = normalised(raw.assign_coords(axes), path.name)
+    except BaseException:
+        raw.close()
+        raise
+    cube.set_close(raw.close)
+    return cube
+
+
 def cube_path(path: Path) -> Path:
     """The absolute path of a cube's file or folder, which is there. Raises `InputError` when it is not."""
     path = Path(path).absolute()
@@ -83,16 +99,29 @@ def open_stored(path: Path) -> xr.Dataset:
 
     `path` as `cube_path` gives it. How the numbers are stored is in the `encoding` of each variable.
     """
+    raw = _open_raw(path)
     try:
-        raw = _open_zarr(path) if path.is_dir() else xr.open_dataset(path, engine="h5netcdf", decode_cf=False)
+        return _decoded(raw, path)
+    except BaseException:
+        raw.close()
+        raise
+
+
+def _open_raw(path: Path) -> xr.Dataset:
+    try:
+        return (
+            _open_zarr(path) if path.is_dir() else xr.open_dataset(path, engine="h5netcdf", decode_cf=False)
+        )
     except (OSError, json.JSONDecodeError, KeyError, ValueError) as error:
         kind = "Zarr store" if path.is_dir() else "NetCDF-4 file"
         raise StorageError(f"{path} is not a readable {kind} ({one_line(error)}).") from error
+
+
+def _decoded(raw: xr.Dataset, path: Path) -> xr.Dataset:
     try:
         # Durations stay the numbers that they are.
         return xr.decode_cf(raw, decode_timedelta=False)
     except (ValueError, OverflowError) as error:
-        raw.close()
         raise InputError(f"{path} cannot be understood as a cube ({one_line(error)}).") from error
 
 

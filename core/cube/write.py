@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pyproj import CRS
 
 from ..grid import Grid, unit_of
 from .encoding import GRID_MAPPING, Variable, grid_mapping
 from .netcdf import NetcdfStore
 
 CHUNK = (32, 64, 64)  # time, y, x
+CHUNKS = dict(zip(("time", "y", "x"), CHUNK, strict=True))
 EPOCH = dt.date(1970, 1, 1)
+LONLAT = {"y": ("latitude", "degrees_north"), "x": ("longitude", "degrees_east")}
 
 
 def open_cube(
@@ -29,12 +32,14 @@ def open_cube(
     days: list[dt.date],
     variables: Iterable[Variable],
     attributes: dict[str, Any],
+    centres: dict[str, np.ndarray] | None = None,
 ) -> CubeWriter:
     """Begin a cube in the temporary file (NetCDF) or empty folder (Zarr) that `part_output` made.
 
-    `days`: its time axis. `attributes`: those of the whole; empty ones and None are left out.
+    `days`: its time axis. `attributes`: those of the whole; empty ones and None are left out. `centres`: the
+    coordinates x and y to the last bit, where they are another cube's.
     """
-    return CubeWriter(_store(Path(path)), grid, days, variables, attributes)
+    return CubeWriter(_store(Path(path)), grid, days, variables, attributes, centres)
 
 
 def _store(path: Path):
@@ -58,21 +63,24 @@ class CubeWriter:
         days: list[dt.date],
         variables: Iterable[Variable],
         attributes: dict[str, Any],
+        centres: dict[str, np.ndarray] | None = None,
     ) -> None:
         self.variables = {variable.name: variable for variable in variables}
         self.clipped = dict.fromkeys(self.variables, 0)
         self._store = store
         self._sizes = {"time": len(days), "y": grid.height, "x": grid.width}
         try:
-            self._make(grid, days, attributes)
+            self._make(grid, days, attributes, centres or {"y": grid.y, "x": grid.x})
         except BaseException:
             self._store.close()
             raise
 
-    def _make(self, grid: Grid, days: list[dt.date], attributes: dict[str, Any]) -> None:
+    def _make(
+        self, grid: Grid, days: list[dt.date], attributes: dict[str, Any], centres: dict[str, np.ndarray]
+    ) -> None:
         self._store.dimensions(self._sizes)
         self.describe(None, Conventions="CF-1.11", **attributes)
-        self._coordinates(grid, days)
+        self._coordinates(grid, days, centres)
         chunks = tuple(min(size, chunk) for size, chunk in zip(self._sizes.values(), CHUNK, strict=True))
         for variable in self.variables.values():
             encoding = variable.encoding
@@ -82,7 +90,7 @@ class CubeWriter:
                 **{**variable.attributes, **encoding.attributes(), "grid_mapping": GRID_MAPPING},
             )
 
-    def _coordinates(self, grid: Grid, days: list[dt.date]) -> None:
+    def _coordinates(self, grid: Grid, days: list[dt.date], centres: dict[str, np.ndarray]) -> None:
         self.add(
             "time",
             ("time",),
@@ -94,14 +102,17 @@ class CubeWriter:
             units_metadata="leap_seconds: none",
             axis="T",
         )
-        for name, values in (("y", grid.y), ("x", grid.x)):
+        for name in ("y", "x"):
+            standard_name, units = f"projection_{name}_coordinate", unit_of(grid.crs)[0]
+            if CRS.from_user_input(grid.crs).is_geographic:
+                standard_name, units = LONLAT[name]
             self.add(
                 name,
                 (name,),
-                values,
-                standard_name=f"projection_{name}_coordinate",
+                centres[name],
+                standard_name=standard_name,
                 long_name=f"{name} of pixel centres",
-                units=unit_of(grid.crs)[0],
+                units=units,
                 axis=name.upper(),
             )
         self.add(GRID_MAPPING, (), np.int32(0), **grid_mapping(grid.crs))
@@ -118,6 +129,21 @@ class CubeWriter:
         number = not isinstance(values, list) and values.dtype.kind == "f"
         self._store.add(name, dims, values, np.nan if number and "axis" not in attributes else None)
         self.describe(name, **attributes)
+
+    def create(
+        self, name: str, sizes: dict[str, int], dtype: str, fill: float | None, **attributes: Any
+    ) -> None:
+        """A variable of these dimensions without values, which `put` fills in any order of places."""
+        new = {dim: size for dim, size in sizes.items() if dim not in self._sizes}
+        self._sizes |= new
+        self._store.dimensions(new)
+        chunks = tuple(min(size, CHUNKS.get(dim, size)) for dim, size in sizes.items())
+        self._store.create(name, tuple(sizes), dtype, fill, chunks)
+        self.describe(name, **attributes)
+
+    def put(self, name: str, place: tuple[slice, ...], stored: np.ndarray) -> None:
+        """Write stored numbers at a place of a variable that `create` made: a slice for each dimension."""
+        self._store.put_at(name, place, stored)
 
     def describe(self, name: str | None, /, **attributes: Any) -> None:
         """Set attributes of a variable, of the cube where `name` is None; empty ones and None are left out."""

@@ -57,6 +57,10 @@ class ZarrStore:
         """Write stored numbers from index `start` of the first dimension on."""
         self._arrays[name][start : start + len(stored)] = stored
 
+    def put_at(self, name: str, place: tuple[slice, ...], stored: np.ndarray) -> None:
+        """Write stored numbers at a place: a slice for each dimension."""
+        self._arrays[name][place] = stored
+
     def describe(self, name: str | None, attributes: dict[str, Any]) -> None:
         """Set attributes of a variable, of the group where `name` is None.
 

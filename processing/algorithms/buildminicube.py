@@ -1,4 +1,4 @@
-"""minicuber:buildminicube: a cube of Sentinel-2 images on one exact grid."""
+"""minicuber:buildminicube: a cube of Sentinel-2 images, and of the climate between them, on one exact grid."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from qgis.core import (
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
     QgsProcessingParameterFile,
-    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterMatrix,
     QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
 )
 
 from ..base import MinicuberAlgorithm
 from ..parameters import Parameters
 from ..presets import catalogs_file
-from ..settings import parts_folder
+from ..settings import chunk_cache, parts_folder
 from ..text import tr
 
 BANDS = [
@@ -43,6 +44,8 @@ BANDS = [
 ]
 MASKS = ["none", "scl"]
 TIME_AXES = ["s2", "regular"]
+WINDOWS = ["since_previous", "trailing"]
+SPACES = ["auto", "nearest", "bilinear"]
 REAL = getattr(QgsProcessingParameterNumber, "Type", QgsProcessingParameterNumber).Double
 INTEGER = getattr(QgsProcessingParameterNumber, "Type", QgsProcessingParameterNumber).Integer
 DATE = getattr(QgsProcessingParameterDateTime, "Type", QgsProcessingParameterDateTime).Date
@@ -94,6 +97,56 @@ class BuildMinicube(MinicuberAlgorithm):
             QgsProcessingParameterNumber("STEP_DAYS", "Days of a regular step", INTEGER, 5, True, 1),
             advanced=True,
         )
+        self.add(self._catalog("ERA5_SOURCE", "Climate data", "ClimateWidget"))
+        self.add(
+            QgsProcessingParameterMatrix(
+                "ERA5_VARIABLES",
+                "Climate variables",
+                headers=[tr("Variable"), tr("Aggregation")],
+                defaultValue=["t", "mean", "tp", "sum"],
+                optional=True,
+            )
+        )
+        self.add(
+            QgsProcessingParameterEnum(
+                "ERA5_WINDOW",
+                "Days of a climate value",
+                WINDOWS,
+                defaultValue="since_previous",
+                optional=True,
+                usesStaticStrings=True,
+            ),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterBoolean("ERA5_DAILY", "Climate of each day too", False, optional=True),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterEnum(
+                "ERA5_SPACE",
+                "Climate in space",
+                SPACES,
+                defaultValue="auto",
+                optional=True,
+                usesStaticStrings=True,
+            ),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterRasterLayer("ERA5_DEM", "Elevation model for temperature", optional=True),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterNumber(
+                "MIN_HOURS_SHARE", "Share of the hours that a step must have", REAL, 1.0, True, 0.0, 1.0
+            ),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterAuthConfig("ERA5_AUTH", "Credentials of the climate data", optional=True),
+            advanced=True,
+        )
         self.add(self._catalog("FALLBACK_CATALOG", "Catalog if the first fails"), advanced=True)
         self.add(
             QgsProcessingParameterAuthConfig("CATALOG_AUTH", "Credentials of the catalog", optional=True),
@@ -122,15 +175,7 @@ class BuildMinicube(MinicuberAlgorithm):
         )
         self.add(QgsProcessingParameterBoolean("DRY_RUN", "Only estimate", False, optional=True))
         self.add_load()
-        self.add(
-            QgsProcessingParameterFileDestination(
-                "OUTPUT",
-                "Minicube",
-                tr("NetCDF files") + " (*.nc);;" + tr("Zarr folders") + " (*.zarr)",
-                optional=True,
-                createByDefault=True,
-            )
-        )
+        self.add_cube_output()
         for name, text in (
             ("N_ITEMS", "Number of items"),
             ("N_DATES", "Number of dates"),
@@ -140,11 +185,11 @@ class BuildMinicube(MinicuberAlgorithm):
             self.addOutput(QgsProcessingOutputNumber(name, tr(text)))
 
     @staticmethod
-    def _catalog(name: str, description: str) -> QgsProcessingParameterString:
+    def _catalog(name: str, description: str, widget: str = "CatalogWidget") -> QgsProcessingParameterString:
         """A text with the presets to choose from."""
         parameter = QgsProcessingParameterString(name, description, optional=True)
-        widget = f"{__package__.rpartition('.')[0]}.widgets.CatalogWidget"
-        parameter.setMetadata({"widget_wrapper": {"class": widget}})
+        place = f"{__package__.rpartition('.')[0]}.widgets.{widget}"
+        parameter.setMetadata({"widget_wrapper": {"class": place}})
         return parameter
 
     def read(self, parameters: Parameters) -> None:
@@ -153,6 +198,7 @@ class BuildMinicube(MinicuberAlgorithm):
         self._output = "" if self._dry_run else parameters.output("OUTPUT")
         self._recipe_file = parameters.file("RECIPE")
         self._credentials = parameters.credentials("CATALOG_AUTH")
+        self._era5_credentials = parameters.credentials("ERA5_AUTH")
         self._recipe = {
             "crs": parameters.crs("CRS"),
             "resolution": parameters.number("RESOLUTION"),
@@ -167,6 +213,13 @@ class BuildMinicube(MinicuberAlgorithm):
             "step_days": parameters.integer("STEP_DAYS"),
             "resampling": parameters.json_object("RESAMPLING"),
             "fail_on_missing": parameters.flag("FAIL_ON_MISSING"),
+            "era5_source": parameters.catalog("ERA5_SOURCE", "climate"),
+            "era5_variables": parameters.matrix("ERA5_VARIABLES", ("variable", "aggregation")),
+            "era5_window": parameters.choice("ERA5_WINDOW"),
+            "era5_daily": parameters.flag("ERA5_DAILY"),
+            "era5_space": parameters.choice("ERA5_SPACE"),
+            "era5_dem": parameters.raster_file("ERA5_DEM"),
+            "min_hours_share": parameters.number("MIN_HOURS_SHARE"),
         }
         # A recipe may name these; without one they must be given here.
         if parameters.given("EXTENT") or not self._recipe_file:
@@ -186,6 +239,8 @@ class BuildMinicube(MinicuberAlgorithm):
             "catalogs_file": catalogs_file(),
             "credentials": self._credentials,
             "parts_folder": str(parts_folder()),
+            "era5_credentials": self._era5_credentials,
+            "chunk_cache": chunk_cache(),
         }
         result = self.run_core("buildminicube", order, feedback)
         if result["layers"]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from osgeo import gdal
 from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingParameterBoolean,
-    QgsProcessingParameterFile,
     QgsProcessingParameterString,
 )
 
@@ -24,19 +22,13 @@ class LoadMinicube(MinicuberAlgorithm):
     ID = "loadminicube"
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        # The widget cannot choose a folder: a Zarr store is chosen by the file in it, or its path is written.
-        files = tr("Minicubes") + " (*.nc *.zgroup zarr.json);;" + tr("All files") + " (*)"
-        self.add(QgsProcessingParameterFile("CUBE", "Minicube", fileFilter=files))
+        self.add_cube()
         self.add(QgsProcessingParameterString("VARIABLES", "Variables", optional=True))
         self.add(QgsProcessingParameterBoolean("PER_DATE", "A layer for each date", False, optional=True))
         self.addOutput(QgsProcessingOutputNumber("N_LAYERS", tr("Number of layers")))
 
     def read(self, parameters: Parameters) -> None:
-        # Not as a file that must be there: the core puts a folder back that a dead run left aside.
-        cube = parameters.text("CUBE")
-        if not cube:
-            raise InputError("CUBE is missing.", "Give the path of a minicube.")
-        self._cube = os.path.abspath(cube)
+        self._cube = parameters.cube("CUBE")
         self._variables = [name.strip() for name in parameters.text("VARIABLES").split(",") if name.strip()]
         self._per_date = parameters.flag("PER_DATE")
 

@@ -20,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 START, END = "2021-03-01", "2021-10-31"
 BANDS = "B02,B03,B04,B08,SCL"
+CLIMATE = "t,mean,t,max,tp,sum,sr,sum,vpd,mean"
 SCREEN = "1600x1000x24"
 DESKTOP_LIMIT = 180  # seconds until a desktop that nobody looks at must have drawn its picture
 WIDTH = 160
@@ -86,6 +87,8 @@ def main(build: Path) -> int:
             "START": START,
             "END": END,
             "S2_BANDS": BANDS,
+            "ERA5_SOURCE": demo["ERA5"],
+            "ERA5_VARIABLES": CLIMATE,
             "OUTPUT": str(cube),
         }
         built = run("buildminicube", parameters, environment)

@@ -201,16 +201,22 @@ def test_wrong_choice_is_one_sentence_before_any_download(run, demo, changes, wo
         run("buildminicube", order(demo, DRY_RUN=True, **changes))
 
 
-def test_credentials_of_qgis_reach_the_catalog_and_nothing_else(run, demo, tmp_path, feedback_class):
-    """Basic authentication from QGIS's manager; the secret stands neither in the log nor in the cube."""
+def make_login(name, password):
+    """The id of a new authentication configuration."""
     manager = QgsApplication.authManager()
     assert manager.setMasterPassword("secret of the test", True)
     config = QgsAuthMethodConfig("Basic")
-    config.setName("catalog")
-    config.setConfig("username", "anna")
-    config.setConfig("password", "geheim123")
+    config.setName(name)
+    config.setConfig("username", name)
+    config.setConfig("password", password)
     stored = manager.storeAuthenticationConfig(config)
     assert stored[0] if isinstance(stored, tuple) else stored
+    return config.id()
+
+
+def test_credentials_of_qgis_reach_the_catalog_and_nothing_else(run, demo, tmp_path, feedback_class):
+    """Basic authentication from QGIS's manager; the secret stands neither in the log nor in the cube."""
+    config = make_login("anna", "geheim123")
     folder = Path(demo["CATALOG"]).parent
     seen = set()
 
@@ -237,7 +243,7 @@ def test_credentials_of_qgis_reach_the_catalog_and_nothing_else(run, demo, tmp_p
         changes = {"CATALOG": address, "END": "2021-06-06", "OUTPUT": str(tmp_path / "cube.nc")}
         with pytest.raises(QgsProcessingException, match=r"HTTP 401.*CATALOG_AUTH"):
             run("buildminicube", order(demo, **changes))
-        run("buildminicube", order(demo, **changes, CATALOG_AUTH=config.id()), feedback)
+        run("buildminicube", order(demo, **changes, CATALOG_AUTH=config), feedback)
     finally:
         server.shutdown()
         server.server_close()
@@ -268,3 +274,104 @@ def test_presets_of_the_user_lie_in_the_profile(run, demo):
         server.shutdown()
         server.server_close()
         file.unlink()
+
+
+def series(path, name):
+    """The numbers of a variable over time alone, as GDAL reads them."""
+    return gdal.OpenEx(str(path), gdal.OF_MULTIDIM_RASTER).GetRootGroup().OpenMDArray(name).ReadAsArray()
+
+
+def test_climate_comes_on_the_dates_of_the_images(run, demo, tmp_path):
+    """Rain of the hours that end in the days since the previous image, counted here from the store's own hours."""
+    output = tmp_path / "cube.nc"
+    choice = ["t", "max", "t", "p95", "tp", "sum", "vpd", ""]
+    changes = {
+        "ERA5_SOURCE": demo["ERA5"],
+        "ERA5_VARIABLES": choice,
+        "ERA5_DAILY": True,
+        "OUTPUT": str(output),
+    }
+    run("buildminicube", order(demo, **changes))
+    days, rain = series(output, "time"), series(output, "era5_tp")
+    hours, store = series(demo["ERA5"], "time"), series(demo["ERA5"], "tp")[:, 1, 1]  # the cell of the demo
+    hours = hours / 24.0 + (np.datetime64("1900-01-01") - np.datetime64("1970-01-01")).astype(int)
+    first = days[0] - 4
+    for day, value in zip(days, rain):
+        taken = (hours > first) & (hours <= day + 1)
+        assert taken.sum() == 24 * (day + 1 - first)
+        assert value == pytest.approx(store[taken].sum(), rel=1e-5)
+        first = day + 1
+    temperature = series(demo["ERA5"], "t2m")[:, 1, 1]
+    taken = (hours >= days[-2] + 1) & (hours < days[-1] + 1)
+    assert series(output, "era5_t_max")[-1] == pytest.approx(temperature[taken].max(), rel=1e-6)
+    assert series(output, "era5_t_p95")[-1] == pytest.approx(np.percentile(temperature[taken], 95), rel=1e-6)
+    assert series(output, "era5_vpd").min() >= 0
+    assert len(series(output, "era5_tp_daily")) == days[-1] - days[0] + 5
+    np.testing.assert_array_equal(series(output, "time_bnds")[1:, 0], days[:-1] + 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ERA5_SOURCE": "nowhere"}, r"no climate store named 'nowhere'.*Known: era5-pds"),
+        ({"ERA5_VARIABLES": ["t", "mean", "tp"]}, "ERA5_VARIABLES"),
+        ({"ERA5_VARIABLES": ["warmth", "mean"]}, r"Unknown climate variable: 'warmth'.*Known: t, dp"),
+        (
+            {"ERA5_VARIABLES": ["t", "average"]},
+            r"ERA5_VARIABLES, t: Unknown aggregation: 'average'.*percentiles",
+        ),
+        ({"ERA5_VARIABLES": ["sea_t", "mean"]}, r"no sea surface temperature.*It has: t2m"),
+        ({"ERA5_SOURCE": "https://a.org/x.zarr?token=secret"}, "ERA5_SOURCE holds a password, key or token"),
+        ({"ERA5_SOURCE": "ecmwf-era5"}, r"wants a token.*ERA5_AUTH.*CDSAPI_KEY"),
+    ],
+)
+def test_wrong_climate_is_one_sentence_and_writes_nothing(run, demo, tmp_path, monkeypatch, changes, message):
+    monkeypatch.delenv("CDSAPI_KEY", raising=False)
+    output = tmp_path / "cube.nc"
+    with pytest.raises(QgsProcessingException, match=message):
+        run("buildminicube", order(demo, **{"ERA5_SOURCE": demo["ERA5"], "OUTPUT": str(output), **changes}))
+    assert not output.exists()
+
+
+def test_token_of_climate_data_reaches_its_server_and_nothing_else(run, demo, tmp_path, feedback_class):
+    """From QGIS's authentication manager; not in the log, not in the cube."""
+    seen = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            given = self.headers.get("Authorization")
+            seen.append(given)
+            if given != "Basic " + base64.b64encode(b"me:geheim456").decode():
+                return self.send_error(401)
+            data = Path(demo["ERA5"]).read_bytes()
+            start, _, end = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+            part = data[int(start) : int(end or len(data)) + 1]
+            self.send_response(206 if "Range" in self.headers else 200)
+            self.send_header("Content-Range", f"bytes {start}-{int(start) + len(part) - 1}/{len(data)}")
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Length", str(len(part)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(part)
+
+        do_HEAD = do_GET  # noqa: N815
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/{Path(demo['ERA5']).name}"
+    feedback = feedback_class()
+    config = make_login("me", "geheim456")
+    try:
+        with pytest.raises(QgsProcessingException, match=r"refuses access.*ERA5_AUTH"):
+            run("buildminicube", order(demo, ERA5_SOURCE=url, OUTPUT=str(tmp_path / "none.nc")))
+        result = run(
+            "buildminicube",
+            order(demo, ERA5_SOURCE=url, ERA5_AUTH=config, OUTPUT=str(tmp_path / "cube.nc")),
+            feedback,
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert np.isfinite(series(result["OUTPUT"], "era5_tp")).all()
+    assert "geheim456" not in " ".join(feedback.words)
+    assert b"geheim456" not in (tmp_path / "cube.nc").read_bytes()

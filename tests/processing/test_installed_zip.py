@@ -8,7 +8,7 @@ import zipfile
 import helpers
 import pytest
 
-IDS = ("buildminicube", "createdemodata", "loadminicube", "setupenvironment")
+IDS = ("aggregatetime", "buildminicube", "createdemodata", "loadminicube", "setupenvironment")
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,11 @@ FROZEN = {
         "CATALOG": None, "S2_BANDS": ["B02", "B03", "B04", "B08"], "S2_MASK": "none", "MAX_CLOUD": 100.0,
         "MIN_CLEAR": 0.0, "TIME_AXIS": "s2", "STEP_DAYS": 5, "FALLBACK_CATALOG": None, "CATALOG_AUTH": None,
         "RESAMPLING": None, "FAIL_ON_MISSING": False, "RECIPE": None, "DRY_RUN": False, "LOAD": True, "OUTPUT": None,
+        "ERA5_SOURCE": None, "ERA5_VARIABLES": ["t", "mean", "tp", "sum"], "ERA5_WINDOW": "since_previous",
+        "ERA5_DAILY": False, "ERA5_SPACE": "auto", "ERA5_DEM": None, "MIN_HOURS_SHARE": 1.0, "ERA5_AUTH": None,
+    },
+    "aggregatetime": {
+        "CUBE": None, "VARIABLES": None, "STEP_DAYS": 5, "LIKE": None, "LOAD": True, "OUTPUT": None,
     },
     "loadminicube": {"CUBE": None, "VARIABLES": None, "PER_DATE": False},
 }  # fmt: skip
@@ -23,6 +28,7 @@ OUTPUTS = {
     "setupenvironment": {"ENVIRONMENT", "REPORT"},
     "createdemodata": {"OUTPUT", "CATALOG", "EXTENT", "START", "END", "ERA5", "LAYERS"},
     "buildminicube": {"OUTPUT", "N_ITEMS", "N_DATES", "ESTIMATED_MB", "ESTIMATED_DOWNLOAD_MB"},
+    "aggregatetime": {"OUTPUT"},
     "loadminicube": set(),
 }
 BANDS = [

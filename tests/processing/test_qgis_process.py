@@ -48,6 +48,10 @@ def test_chain_from_demo_to_layers(made, profile, tmp_path):
     code, text = run(profile, "run", "minicuber:loadminicube", "--", "CUBE=cube.nc", cwd=tmp_path)
     assert code == 0, text
     assert results(text)["N_LAYERS"] == "9"
+    steps = ["CUBE=cube.nc", "VARIABLES=s2_B04,mean,s2_B08,p90", "STEP_DAYS=10", "OUTPUT=steps.nc"]
+    code, text = run(profile, "run", "minicuber:aggregatetime", "--", *steps, cwd=tmp_path)
+    assert code == 0, text
+    assert results(text)["OUTPUT"] == str(tmp_path / "steps.nc")
 
 
 def test_multi_enum_may_repeat_its_key(made, profile, tmp_path):

@@ -9,6 +9,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from minicuber.core.aggregate_cube import AggregateParameters, aggregate_time
+from minicuber.core.progress import Progress
+
 from .conftest import VARIABLES
 
 # Nothing may be fetched: the table of standard names comes with the checker.
@@ -33,6 +37,21 @@ def messages(result: dict, priority: str) -> list[str]:
 
 def test_cube_of_all_kinds_of_variables_follows_cf(example, tmp_path):
     result = check(example[".nc"], tmp_path / "report.json")
+    assert messages(result, "high") == []
+    assert [text for text in messages(result, "medium") if not any(known in text for known in KNOWN)] == []
+
+
+@pytest.mark.parametrize("like", ["", "s2_B02"])
+def test_aggregated_cube_follows_cf(example, tmp_path, like):
+    pairs = (
+        ("s2_B04", "mean"),
+        ("s2_SCL", "max"),
+        ("s2_SCL", "median"),
+        ("s2_ndvi", "p90"),
+        ("s2_clear_share", "std"),
+    )
+    order = AggregateParameters(str(example[".nc"]), pairs, 10, like, str(tmp_path / "steps.nc"))
+    result = check(Path(aggregate_time(order, Progress()).output), tmp_path / "report.json")
     assert messages(result, "high") == []
     assert [text for text in messages(result, "medium") if not any(known in text for known in KNOWN)] == []
 

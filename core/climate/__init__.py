@@ -1,0 +1,1 @@
+"""Climate data on the time axis of a cube."""

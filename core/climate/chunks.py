@@ -1,0 +1,220 @@
+"""The chunks of a remote Zarr store: asked for again when a server stumbles, and kept on disk.
+
+A cache of chunks has a limit of size and age, and a life of its own: whatever happens to it costs a request, never a
+value. Metadata are not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import re
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+from zarr.abc.store import ByteRequest, Store
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.storage import WrapperStore
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+ATTEMPTS = 5
+PAUSE = 0.5  # seconds before the second attempt, twice as long before each further one
+MAX_BYTES = 2_000_000_000
+MAX_AGE = 7 * 86400  # seconds: the youngest chunks of a living store grow
+_AXIS = re.compile(r"(?:^|/)(?!c/)[^/\d][^/]*/(?:c/)?\d+$")
+METADATA = (".zmetadata", ".zgroup", ".zattrs", ".zarray", "zarr.json")
+
+
+class ChunkCache:
+    """A folder with chunks by address, the least recently used of which go first beyond `max_bytes`. Thread-safe."""
+
+    def __init__(self, folder: Path | None, max_bytes: float = MAX_BYTES, max_age: float = MAX_AGE) -> None:
+        """`folder`: None to keep nothing."""
+        self._folder, self._max_bytes, self._max_age = folder, max_bytes, max_age
+        self._lock = threading.Lock()
+        self._since = 0.0
+        if folder is not None:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                log.warning("%s cannot be written (%s): chunks are not kept.", folder, error.strerror)
+                self._folder = None
+
+    def get(self, address: str) -> bytes | None:
+        if self._folder is None:
+            return None
+        path = self._path(address)
+        try:
+            if time.time() - path.stat().st_mtime > self._max_age:
+                return None
+            data = path.read_bytes()
+        except OSError:
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(
+                path, (time.time(), path.stat().st_mtime)
+            )  # read last: that is the order in which they go
+        digest, body = data[:16], data[16:]
+        return body if hashlib.blake2b(body, digest_size=16).digest() == digest else None
+
+    def put(self, address: str, body: bytes) -> None:
+        if self._folder is None or len(body) > self._max_bytes / 4:
+            return
+        part = None
+        try:
+            with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
+                part = file.name
+                file.write(hashlib.blake2b(body, digest_size=16).digest() + body)
+            os.replace(part, self._path(address))
+        except OSError as error:
+            log.debug("A chunk is not kept: %s", error)
+            if part:
+                with contextlib.suppress(OSError):
+                    os.unlink(part)
+            return
+        with self._lock:
+            self._since += len(body)
+            full = self._since > self._max_bytes / 20
+        if full:
+            self.clean()
+
+    def clean(self) -> None:
+        """Remove what is too old or too much."""
+        if self._folder is None:
+            return
+        with self._lock:
+            self._since, found = 0.0, []
+            with contextlib.suppress(OSError):
+                found = [(path, path.stat()) for path in self._folder.iterdir()]
+            total = sum(state.st_size for _, state in found)
+            for path, state in sorted(found, key=lambda each: each[1].st_atime):
+                if total > self._max_bytes or time.time() - state.st_mtime > self._max_age:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+                        total -= state.st_size
+
+    def _path(self, address: str) -> Path:
+        return self._folder / hashlib.blake2b(address.encode(), digest_size=20).hexdigest()
+
+
+class PatientStore(WrapperStore[Store]):
+    """A store of Zarr that asks again after 429, 5xx, time-outs and lost connections, and keeps chunks in a cache.
+
+    `address`: of the store, without secrets. `fetched`: bytes that came from the server.
+    """
+
+    def __init__(
+        self, store: Store, address: str = "", cache: ChunkCache | None = None, names: tuple[str, ...] = ()
+    ) -> None:
+        """`names`: of arrays and coordinates, which are looked for where the server lists nothing."""
+        super().__init__(store)
+        self._address, self._cache, self._names = address, cache or ChunkCache(None), names
+        self._states: dict[str, dict[str, str]] = {}  # of the metadata of each folder, by file
+        self._axes: dict[
+            str, bytes
+        ] = {}  # what has one dimension is asked for more than once when it is decoded
+        self.fetched = 0
+
+    def _with_store(self, store: Store) -> PatientStore:
+        return type(self)(store, self._address, self._cache, self._names)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        is_chunk = byte_range is None and not key.endswith(METADATA)
+        address = f"{self._address}/{key}?{self._state(key)}" if is_chunk else ""
+        if is_chunk:
+            kept = self._axes.get(key) or await asyncio.to_thread(self._cache.get, address)
+            if kept is not None:
+                return prototype.buffer.from_bytes(kept)
+        found = await self._patiently(key, prototype, byte_range)
+        if found is None:
+            return None
+        self.fetched += len(found)
+        body = found.to_bytes() if byte_range is None else b""
+        if is_chunk:
+            if _AXIS.search(key):
+                self._axes[key] = body
+            await asyncio.to_thread(self._cache.put, address, body)
+        elif byte_range is None:
+            folder, _, name = key.rpartition("/")
+            self._states.setdefault(folder, {})[name] = hashlib.blake2b(body, digest_size=8).hexdigest()
+        return found
+
+    def _state(self, key: str) -> str:
+        """What tells whether the array of a chunk is another one by now: a store that grew has another last chunk."""
+        folder = key
+        while folder:
+            folder = folder.rpartition("/")[0]
+            if folder in self._states:
+                return " ".join(state for _, state in sorted(self._states[folder].items()))
+        return ""
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """What is in a folder; where the server lists nothing, those of `names` that are there."""
+        listed = False
+        with contextlib.suppress(OSError, aiohttp.ClientError, NotImplementedError):
+            async for name in self._store.list_dir(prefix):
+                listed = True
+                yield name
+        if listed:
+            return
+
+        async def is_there(name: str, mark: str) -> bool:
+            key = "/".join(part for part in (prefix.rstrip("/"), name, mark) if part)
+            return await self.get(key, default_buffer_prototype()) is not None
+
+        asked = [(name, mark) for name in self._names for mark in ("zarr.json", ".zarray")]
+        there = await asyncio.gather(*(is_there(*each) for each in asked))
+        for name in dict.fromkeys(name for (name, _), is_so in zip(asked, there, strict=True) if is_so):
+            yield name
+
+    async def _patiently(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None
+    ) -> Buffer | None:
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._store.get(key, prototype, byte_range)
+            except Exception as error:
+                if attempt == ATTEMPTS - 1 or not is_passing(error):
+                    raise
+                log.info("%s: %s; it is asked for again.", key, type(error).__name__)
+                await asyncio.sleep(PAUSE * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, PatientStore) and self._store == other._store
+
+    __hash__ = None
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """What `ask` gives, which is called again when a server stumbles."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return ask()
+        except Exception as error:
+            if attempt == ATTEMPTS - 1 or not is_passing(error):
+                raise
+            log.info("%s; it is asked for again.", type(error).__name__)
+            time.sleep(PAUSE * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether asking again may help."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.status == 429 or error.status >= 500
+    if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)):
+        return False
+    return isinstance(error, (aiohttp.ClientError, asyncio.TimeoutError, OSError))
