@@ -65,6 +65,7 @@ class Opener:
     ) -> None:
         self._entry, self._credentials, self._access, self._cache = entry, credentials, access, cache
         self.remote: list[PatientStore] = []
+        self._opened: list[xr.Dataset] = []
         self._webs: dict[tuple[bool, bool], _SignedWeb] = {}
         self._lock = threading.Lock()
 
@@ -107,17 +108,22 @@ class Opener:
     def open(self, url: str) -> xr.Dataset:
         """The dataset at a path or URL, not read yet. Raises `SourceError`, `InputError`."""
         try:
-            if self._entry.format == "icechunk" or ("://" not in url and _is_icechunk(Path(url))):
-                return self._icechunk(url)
-            if "://" not in url:
-                return _local(Path(url), self._entry.group)
-            if self._entry.format == "netcdf" or urlsplit(url).path.lower().endswith(_NETCDF):
-                return patiently(lambda: self._remote_netcdf(url))
-            return self._remote_zarr(url)
+            dataset = self._dataset(url)
         except MinicuberError:
             raise
         except Exception as error:
             raise explained(error, url) from error
+        self._opened.append(dataset)
+        return dataset
+
+    def _dataset(self, url: str) -> xr.Dataset:
+        if self._entry.format == "icechunk" or ("://" not in url and _is_icechunk(Path(url))):
+            return self._icechunk(url)
+        if "://" not in url:
+            return _local(Path(url), self._entry.group)
+        if self._entry.format == "netcdf" or urlsplit(url).path.lower().endswith(_NETCDF):
+            return patiently(lambda: self._remote_netcdf(url))
+        return self._remote_zarr(url)
 
     def _remote_zarr(self, url: str) -> xr.Dataset:
         system, path = self._system(url, asynchronous=True)
@@ -237,7 +243,9 @@ class Opener:
             return self._webs[ours, asynchronous]
 
     def close(self) -> None:
-        """Let connections go."""
+        """Let connections and files go."""
+        for dataset in self._opened:
+            dataset.close()
         for web in self._webs.values():
             session = getattr(web, "_session", None)
             if session is not None and not session.closed:
@@ -314,10 +322,15 @@ def _engine(start: bytes, name: str = "The file") -> str:
 
 def explained(error: BaseException, url: str) -> SourceError:
     """What went wrong with a store, in one sentence."""
-    chain, each = [], error
-    while each is not None and each not in chain:
-        chain.append(each)
-        each = each.__cause__ or each.__context__
+    chain, todo = [], [error]
+    while todo:
+        each = todo.pop()
+        if each is not None and each not in chain:
+            chain.append(each)
+            todo += [*getattr(each, "exceptions", ()), each.__cause__ or each.__context__]
+    for each in chain:
+        if isinstance(each, SourceError):  # of a signature, say
+            return each
     place = redacted(url)
     statuses = [each.status for each in chain if isinstance(each, aiohttp.ClientResponseError)]
     text = " ".join(str(each) for each in chain)

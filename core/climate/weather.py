@@ -6,6 +6,7 @@ them in the part store, `write` aggregates them to the dates of the finished axi
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import hashlib
 import json
@@ -93,11 +94,16 @@ class Climate:
         `SourceError`."""
         progress.update(0.0, f"Looking into {self.entry.title}")
         self._found = self._store.look(self._needed)
-        axes = next(iter(self._found.values()))[0].axes
-        lon, lat = self._place
-        nearest_cells(axes, lon, lat)
-        if self._is_bilinear(axes.cell):
-            self._block = block_around(axes, self._grid)
+        every = [parts[0].axes for parts in self._found.values()]
+        for axes in every:
+            nearest_cells(axes, *self._place)
+            if axes.latitudes.size == 0:
+                log.warning(
+                    "%s does not say where it lies: its values are taken as they are.", self.entry.title
+                )
+        if self._is_bilinear(every[0].cell):
+            for axes in every:
+                self._block = block_around(axes, self._grid)
 
     @property
     def _place(self) -> tuple[float, float]:
@@ -173,14 +179,14 @@ class Climate:
                 progress.update(done / len(tasks), text)
 
     def _key(self, name: str) -> str:
+        """Names all that the values of a variable depend on."""
         what = [
-            redacted(self.entry.url),
-            self.entry.variables.get(name, ""),
+            redacted(json.dumps(dataclasses.asdict(self.entry), sort_keys=True)),
             str(self._windows.first[0]),
             str(self._windows.last[-1]),
             self._grid.to_json(),
             self._block is not None,
-            [_state_of(self.entry.url)],
+            [_state_of(url) for url in (self.entry.url, *self.entry.urls.values())],
         ]
         digest = hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=12).hexdigest()
         return f"climate-{name}-{digest}"
@@ -282,7 +288,7 @@ class Climate:
         self, cube: Any, name: str, variable: str, how: str, series: Series, every_day: Windows
     ) -> None:
         values = aggregated(series, every_day, how, self._recipe.min_hours_share)
-        attributes = self._attributes(variable, how)
+        attributes = self._attributes(variable, how, "time_daily")
         if self._block is None:
             values, places = values[:, 0, 0], self._cell(variable)
         else:
@@ -307,7 +313,7 @@ class Climate:
         given = [self._kept[need].series for need in variable.needs]
         if not variable.daily:
             stamps, (first, second) = _together(given)
-            return Series(stamps, HOURLY[name](first, second), given[0].step)
+            return Series(stamps, HOURLY[name](first, second), given[0].step, given[0].ending)
         share = self._recipe.min_hours_share
 
         def of(need: str, how: str) -> np.ndarray:
@@ -324,9 +330,10 @@ class Climate:
     ) -> np.ndarray:
         low, high = of("t", "min"), of("t", "max")
         dew = self._kept["dp"].series
-        vapour = Series(dew.stamps, derived.saturation_pressure(dew.values), dew.step)
+        vapour = Series(dew.stamps, derived.saturation_pressure(dew.values), dew.step, dew.ending)
         stamps, (east, north) = _together([self._kept[n].series for n in ("east_wind_10", "north_wind_10")])
-        wind = Series(stamps, derived.wind_speed(east, north), self._kept["east_wind_10"].series.step)
+        given = self._kept["east_wind_10"].series
+        wind = Series(stamps, derived.wind_speed(east, north), given.step, given.ending)
         share = self._recipe.min_hours_share
         days = every_day.last
         number = (days - days.astype("datetime64[Y]").astype("datetime64[D]")).astype(int) + 1
@@ -346,7 +353,7 @@ class Climate:
 
     # --- words ----------------------------------------------------------------------------------------
 
-    def _attributes(self, name: str, how: str) -> dict[str, Any]:
+    def _attributes(self, name: str, how: str, time: str = "time") -> dict[str, Any]:
         variable = VARIABLES[name]
         many = sum(each == name for each, _ in self._names) > 1 or how != variable.usual
         plain = how in ("sum", "mean", "min", "max", "median")
@@ -357,7 +364,8 @@ class Climate:
             "long_name": f"{variable.long_name}, {_words(how)}" if many else variable.long_name,
             "standard_name": variable.standard_name if plain else "",
             "units": variable.units,
-            "cell_methods": cell_method(how),
+            "units_metadata": _kind_of_kelvin(variable.units, how),
+            "cell_methods": cell_method(how).replace("time:", f"{time}:", 1),
             "source": self._source(),
             "resampling": space,
             "references": variable.reference,
@@ -411,17 +419,26 @@ def _together(series: list[Series]) -> tuple[np.ndarray, list[np.ndarray]]:
     return stamps, [each.values[np.searchsorted(each.stamps, stamps)] for each in series]
 
 
+def _kind_of_kelvin(units: str, how: str) -> str:
+    """What CF (3.1.2) wants to know of kelvins: whether they are temperatures or differences of these."""
+    if units != "K":
+        return ""
+    return "temperature: difference" if how == "std" else "temperature: on_scale"
+
+
 def _words(how: str) -> str:
     return f"percentile {how[1:]}" if how.startswith("p") else how
 
 
 def _state_of(url: str) -> list:
-    """Of a file on disk what tells that it was replaced."""
+    """Of files on disk what tells that they were replaced."""
+    path = Path(url)
     try:
-        state = Path(url).stat()
+        inside = sorted(path.iterdir()) if path.is_dir() else []
+        states = [(each.name, each.stat()) for each in (path, *inside)]
     except (OSError, ValueError):
         return []
-    return [state.st_size, state.st_mtime_ns]
+    return [[name, state.st_size, state.st_mtime_ns] for name, state in states]
 
 
 def _to_parts(parts: PartStore, key: str, kept: Kept) -> None:

@@ -63,6 +63,9 @@ def copy_variable(
         text = text if axis is None else text[axis.order]
         writer.add(name, dims, _words(text), **attributes)
         return
+    if variable.dtype.kind == "M":  # the coordinate of a dimension, which comes decoded
+        _copy_dates(writer, cube.variables[name], name, dims, attributes, kept)
+        return
     dtype = np.dtype("uint8") if variable.dtype.kind == "b" else variable.dtype.newbyteorder("=")
     if dtype.kind not in "iuf":
         log.warning("%s is not copied: it is neither numbers nor rows of text.", name)
@@ -79,6 +82,32 @@ def copy_variable(
         if axis is not None:
             where[axis.dim] = axis.places(place["time"].start, place["time"].stop)
         writer.put(name, tuple(place.values()), variable.isel(where).values.astype(dtype))
+
+
+def _copy_dates(
+    writer: CubeWriter,
+    variable: xr.Variable,
+    name: str,
+    dims: tuple[str, ...],
+    attributes: dict,
+    kept: Collection[str],
+) -> None:
+    """The coordinate of a time dimension: whole days where they are, else seconds."""
+    stamps = variable.values.astype("datetime64[s]")
+    days = stamps.astype("datetime64[D]")
+    whole = bool((days == stamps).all())
+    bounds = variable.attrs.get("bounds") or variable.encoding.get("bounds")
+    writer.add(
+        name,
+        dims,
+        days.astype("int32") if whole else stamps.astype("int64"),
+        **{
+            **attributes,
+            "units": f"{'days' if whole else 'seconds'} since 1970-01-01",
+            "calendar": "standard",
+            "bounds": bounds if bounds in kept else "",
+        },
+    )
 
 
 def _attributes(

@@ -21,6 +21,7 @@ from minicuber.core.recipe import Recipe
 
 PLACE = (8.0, 47.0)  # a cell of the usual grids
 UNITS = {"t2m": "K", "d2m": "K", "tp": "m", "ssrd": "J m**-2", "sp": "Pa", "u10": "m s**-1", "v10": "m s**-1"}
+OPEN: list[Climate] = []  # closed when a test is over
 SUMS = ("tp", "ssrd", "e", "precipitation_amount_1hour_Accumulation")
 LATITUDES = np.arange(47.75, 46.2, -0.25)
 LONGITUDES = np.arange(7.25, 8.8, 0.25)
@@ -126,7 +127,8 @@ def climate(
         era5_source=str(source), era5_variables=variables, **{"step_days": 5, "era5_space": "nearest", **recipe},
     )  # fmt: skip
     given = Credentials(**(credentials or {}))
-    return Climate(asked, load_registry(str(catalogs)), given, made, list(days), cache)
+    OPEN.append(Climate(asked, load_registry(str(catalogs)), given, made, list(days), cache))
+    return OPEN[-1]
 
 
 def weather(

@@ -94,6 +94,16 @@ def test_land_data_at_sea_give_the_nearest_cell_that_has_a_value_for_each_variab
     assert "the nearest cell has no 2 metre temperature" in caplog.text
 
 
+def test_nearest_valid_cell_in_the_far_north_may_be_many_columns_away(tmp_path):
+    """At 80 degrees north three columns are nearer than one row."""
+    latitudes, longitudes = np.arange(80.5, 79.4, -0.25), np.arange(18.0, 22.1, 0.25)
+    dataset = store(TIMES, latitudes=latitudes, longitudes=longitudes)
+    dataset.t2m[:, 2, 6:11] = np.nan  # 19.5 to 20.5 E
+    path = to_zarr(dataset, tmp_path / "store.zarr")
+    cube = weather(path, ("t", "mean"), DAYS, tmp_path / "parts", (20.04, 80.0))
+    np.testing.assert_allclose(cube["era5_t"], plain(dataset.t2m[:, 2, 11], DAYS, "mean"), rtol=1e-6)
+
+
 def test_variable_that_is_nowhere_near_is_said(tmp_path):
     path = to_zarr(store(TIMES, values=np.nan), tmp_path / "store.zarr")
     with pytest.raises(SourceError, match="no value of 2 metre temperature near the cube"):
@@ -128,6 +138,15 @@ def test_time_bounds_of_the_store_win_over_the_table(tmp_path, variable, said, n
     if named:
         dataset.time.attrs["bounds"] = "time_bounds"
     check(tmp_path, dataset, name, variable, how, said == "ending")
+
+
+def test_what_is_derived_of_hours_that_end_at_their_stamps_ends_there_too(tmp_path):
+    dataset = store(TIMES, ("u10", "v10"))
+    dataset["time_bounds"] = ("time", "nv"), np.stack([TIMES - np.timedelta64(1, "h"), TIMES], axis=1)
+    path = to_zarr(dataset, tmp_path / "store.zarr")
+    cube = weather(path, ("wind_10", "mean"), DAYS, tmp_path / "parts")
+    wind = np.hypot(dataset.u10, dataset.v10).sel(latitude=PLACE[1], longitude=PLACE[0])
+    np.testing.assert_allclose(cube["era5_wind_10"], plain(wind, DAYS, "mean", True), rtol=1e-6)
 
 
 def test_bounds_without_a_width_say_nothing(tmp_path):
@@ -201,6 +220,34 @@ def test_noise_of_packed_numbers_does_not_hide_sums_since_midnight(tmp_path, cap
     assert "accumulated since 00 UTC" in caplog.text
 
 
+@pytest.mark.parametrize(("raw", "said"), [(True, "hour"), (False, "day")])
+def test_entry_that_is_wrong_about_sums_is_noticed(tmp_path, caplog, raw, said):
+    """Sums of rain never fall within a day, and those of an hour do not stand until midnight."""
+    hourly = store(TIMES, ("tp",), values=rain())
+    dataset = since_midnight(hourly.copy(deep=True), "tp") if raw else hourly
+    file = catalogs(tmp_path, entry(to_zarr(dataset, tmp_path / "a.zarr"), {"tp": "tp"}, accumulated=said))
+    cube = weather("mine", ("tp", "sum"), DAYS, tmp_path / "parts", catalogs=file)
+    series = store(TIMES, ("tp",), values=rain()).tp.sel(latitude=PLACE[1], longitude=PLACE[0])
+    np.testing.assert_allclose(cube["era5_tp"], plain(series, DAYS, "sum", True), rtol=1e-6)
+    assert "it is taken as" in caplog.text
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_time_bounds_tell_sums_since_midnight_and_win_over_the_entry(tmp_path, raw):
+    """Of rain that falls in the first hour of each day alone, the values themselves tell nothing."""
+    hour = ((TIMES - TIMES[0]) / np.timedelta64(1, "h")).astype(int) % 24
+    hourly = store(TIMES, ("tp",), values=np.where(hour == 1, 0.5, 0.0)[:, None, None])
+    dataset = since_midnight(hourly.copy(deep=True), "tp") if raw else hourly.copy(deep=True)
+    low = TIMES - np.timedelta64(1, "h")
+    low = low.astype("datetime64[D]").astype(TIMES.dtype) if raw else low
+    dataset["time_bnds"] = ("time", "nv"), np.stack([low, TIMES], axis=1)
+    dataset.time.attrs["bounds"] = "time_bnds"
+    path = to_zarr(dataset, tmp_path / "store.zarr")
+    file = catalogs(tmp_path, entry(path, {"tp": "tp"}, accumulated="hour" if raw else "day"))
+    cube = weather("mine", ("tp", "sum"), DAYS, tmp_path / "parts", catalogs=file)
+    np.testing.assert_allclose(cube["era5_tp"], np.array([5, 3, 5]) * 0.5, rtol=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["rain", "constant", "sun", "rain at midnight alone"])
 def test_hourly_store_is_not_mistaken_for_sums_since_midnight(tmp_path, kind, caplog):
     hour = ((TIMES - TIMES[0]) / np.timedelta64(1, "h") % 24)[:, None, None]
@@ -266,16 +313,18 @@ def test_dimension_of_size_one_goes_and_a_larger_one_is_said(tmp_path):
 
 
 def test_times_as_fractions_of_days_are_whole_hours(tmp_path):
-    """Of 1/24 of a day some hours come out a second early; in whole seconds they would be another hour."""
-    dataset = store(TIMES, ("tp",))
+    """Of 1/24 of a day some hours come out a little early, and would be no neighbours of the next one."""
+    hourly = store(TIMES, ("tp",), values=rain())
+    dataset = since_midnight(hourly.copy(deep=True), "tp")
     path = tmp_path / "store.nc"
     dataset.to_netcdf(
-        path, engine="h5netcdf", encoding={"time": {"units": "days since 1900-01-01", "dtype": "f8"}}
+        path, engine="h5netcdf", encoding={"time": {"units": "days since 2020-01-01", "dtype": "f4"}}
     )
-    with xr.open_dataset(path, decode_times=False) as raw:
-        assert np.any(raw.time.values % 1)
-    cube = weather(path, ("tp", "sum"), DAYS, tmp_path / "parts")
-    series = dataset.tp.sel(latitude=PLACE[1], longitude=PLACE[0])
+    with xr.open_dataset(path) as raw:
+        assert np.any(raw.time.values != TIMES)
+    file = catalogs(tmp_path, entry(path, {"tp": "tp"}, accumulated="day"))
+    cube = weather("mine", ("tp", "sum"), DAYS, tmp_path / "parts", catalogs=file)
+    series = store(TIMES, ("tp",), values=rain()).tp.sel(latitude=PLACE[1], longitude=PLACE[0])
     np.testing.assert_allclose(cube["era5_tp"], plain(series, DAYS, "sum", True), rtol=1e-6)
 
 
@@ -295,15 +344,17 @@ def months_of(folder, dataset, overlap=6, gap=False):
         first, last = part.time.values[[0, -1]]
         early = first - np.timedelta64(overlap, "h")
         piece = dataset.sel(time=slice(early if number else first, last))
-        if gap and number:
-            piece = piece.where(piece.time >= first)  # what stands there twice is missing here
+        if gap and not number:
+            piece = piece.where(
+                piece.time <= last - np.timedelta64(overlap, "h")
+            )  # they are in the next one alone
         piece.to_netcdf(folder / f"era5_{number}.nc", engine="h5netcdf")
     return folder
 
 
 @pytest.mark.parametrize("gap", [False, True])
 def test_hours_that_stand_in_two_files_count_once(tmp_path, gap):
-    """Also when the second file has them as missing."""
+    """Also when the first file has them as missing."""
     dataset = store(TIMES, ("tp",))
     folder = months_of(tmp_path / "files", dataset, gap=gap)
     cube = weather(folder, ("tp", "sum"), DAYS, tmp_path / "parts")

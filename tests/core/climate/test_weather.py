@@ -110,9 +110,8 @@ def test_value_of_each_day(tmp_path):
         wanted = plain(dataset[variable][:, 0, 0], every, how, ending, step_days=1)
         np.testing.assert_allclose(cube[name], wanted, rtol=1e-6)
         assert cube.dims[name] == ("time_daily",)
-    np.testing.assert_allclose(
-        cube["era5_tp_daily"].astype(float).sum(), cube["era5_tp"].astype(float).sum(), rtol=1e-6
-    )
+    daily, whole = (cube[name].astype(float).sum() for name in ("era5_tp_daily", "era5_tp"))
+    assert daily == pytest.approx(whole, rel=1e-6)
 
 
 @pytest.mark.parametrize(("last", "whole"), [("2020-03-05T23", False), ("2020-03-06T00", True)])
@@ -187,7 +186,7 @@ def test_nearest_cell_is_nearest_by_the_great_circle(lon, lat, step, wide, risin
     row, column, away = found[0]
     exact = 2 * 6371.0088 * np.arcsin(chord.min() / 2)
     assert away == pytest.approx(exact, abs=2e-3)
-    assert [each[2] for each in found] == sorted(each[2] for each in found)
+    assert np.all(np.diff([each[2] for each in found]) > -1e-5)
     assert great_circle(lon, lat, longitudes[column], latitudes[row]) == pytest.approx(exact, abs=2e-3)
 
 
@@ -260,19 +259,23 @@ def test_real_era5_of_a_year_is_what_plain_xarray_makes_of_it(shared, tmp_path):
 
 
 @pytest.mark.real
-def test_real_era5_of_the_united_kingdom_as_maps(shared, tmp_path):
-    path = shared / "data/era5/derived/era5_t2m_201903_uk.nc"
-    days = days_of("2019-03-09", "2019-03-21", "2019-03-31")
-    box = grid(-3.2, 55.9, size=20, resolution=5000.0)
-    cube = weather(path, ("t", "mean"), days, tmp_path / "parts", box, era5_space="bilinear")
+def test_real_era5_as_maps_is_what_xarray_interpolates(shared, tmp_path):
+    path = shared / "data/era5/ERA5_example_data.nc"
+    days = days_of("2017-03-09", "2017-03-21", "2017-03-31")
+    box = grid(13.35, 52.475, size=10, resolution=1500.0)
+    cube = weather(path, ("t", "mean", "sr", "sum"), days, tmp_path / "parts", box, era5_space="bilinear")
     xs, ys = np.meshgrid(box.x, box.y)
     lon, lat = transform_points(xs.ravel(), ys.ravel(), box.crs, "EPSG:4326")
     lon, lat = (xr.DataArray(each.reshape(xs.shape), dims=("y", "x")) for each in (lon, lat))
+    second = np.timedelta64(1, "s")
     with xr.open_dataset(path) as data:
         for number, (first, last) in enumerate(steps(days)):
-            part = data.t2m.sel(time=slice(first, last - np.timedelta64(1, "s"))).astype(float).mean("time")
-            wanted = part.sortby("latitude").interp(longitude=lon, latitude=lat)
-            np.testing.assert_allclose(cube["era5_t"][number], wanted, rtol=1e-6)
+            for ours, name, how, moved in (("era5_t", "t2m", "mean", 0), ("era5_sr", "ssrd", "sum", 1)):
+                span = slice(first + moved * second, last - (1 - moved) * second)
+                part = getattr(data[name].sel(time=span).astype(float), how)("time")
+                wanted = part.sortby("latitude").interp(longitude=lon, latitude=lat)
+                assert np.isfinite(wanted).all()
+                np.testing.assert_allclose(cube[ours][number], wanted, rtol=1e-6)
 
 
 @pytest.mark.real
@@ -293,17 +296,17 @@ def test_real_hourly_rain_and_sun_are_not_taken_for_sums_since_midnight(shared, 
 
 def chunk_requests(server):
     return sum(
-        n for path, n in server.requests.items() if path.count("/") > 1 and path[-1].isdigit() and "." in path
+        n for path, n in server.requests.items() if path[-1].isdigit() and "." in path.rpartition("/")[2]
     )
 
 
 def test_second_run_reads_nothing_that_the_first_has_kept(serve, tmp_path):
-    path = to_zarr(store(YEAR, ("tp", "t2m")), tmp_path / "store.zarr", (100, 3, 3))
+    path = to_zarr(store(YEAR[:2400], ("tp", "t2m")), tmp_path / "store.zarr", (48, 3, 3))
     server, parts = serve(path.parent), tmp_path / "parts"
-    first = weather(f"{server.url}/store.zarr", ("t", "mean", "tp", "sum"), IRREGULAR, parts)
-    assert chunk_requests(server) > 50
+    first = weather(f"{server.url}/store.zarr", ("t", "mean", "tp", "sum"), IRREGULAR[:10], parts)
+    assert chunk_requests(server) > 20
     server.requests.clear()
-    again = weather(f"{server.url}/store.zarr", ("t", "mean", "tp", "sum"), IRREGULAR, parts)
+    again = weather(f"{server.url}/store.zarr", ("t", "mean", "tp", "sum"), IRREGULAR[:10], parts)
     assert chunk_requests(server) == 0
     for name, values in first.arrays.items():
         np.testing.assert_array_equal(values, again[name])
@@ -311,16 +314,15 @@ def test_second_run_reads_nothing_that_the_first_has_kept(serve, tmp_path):
 
 def test_run_that_was_broken_off_goes_on(serve, tmp_path):
     """What was read before a variable failed is not read again."""
-    path = to_zarr(store(YEAR, ("tp", "t2m")), tmp_path / "store.zarr", (100, 3, 3))
+    path = to_zarr(store(YEAR[:2400], ("tp", "t2m")), tmp_path / "store.zarr", (48, 3, 3))
     server, parts = serve(path.parent), tmp_path / "parts"
-    server.rule = lambda asked: 404 if "/tp/2" in asked.path and asked.path.endswith("0.0") else None
     server.rule = lambda asked: 403 if "/tp/20." in asked.path else None
     asked = ("t", "mean", "tp", "sum")
     with pytest.raises(Exception, match="refuses access"):
-        weather(f"{server.url}/store.zarr", asked, IRREGULAR, parts)
+        weather(f"{server.url}/store.zarr", asked, IRREGULAR[:10], parts)
     server.rule = lambda asked: None
     server.requests.clear()
-    cube = weather(f"{server.url}/store.zarr", asked, IRREGULAR, parts)
+    cube = weather(f"{server.url}/store.zarr", asked, IRREGULAR[:10], parts)
     assert not any("/t2m/" in path and "." in path.rpartition("/")[2][1:] for path in server.requests)
     assert np.isfinite(cube["era5_tp"]).all()
 
@@ -336,7 +338,7 @@ def test_file_that_was_replaced_is_read_again(tmp_path):
 @pytest.mark.parametrize("chunks", [(33792, 4, 4), (100, 3, 3), (24, 7, 7)])
 @pytest.mark.parametrize("space", ["nearest", "bilinear"])
 def test_estimate_of_the_download_is_right_within_a_factor_of_three(serve, tmp_path, chunks, space):
-    dataset = store(YEAR, ("t2m", "tp"))
+    dataset = store(YEAR if chunks[0] > 100 else YEAR[:2400], ("t2m", "tp"))
     rng = np.random.default_rng(2)
     for name in dataset.data_vars:  # 16 bits of what is measured, in float32
         dataset[name] = (
@@ -344,13 +346,12 @@ def test_estimate_of_the_download_is_right_within_a_factor_of_three(serve, tmp_p
             rng.normal(280, 8, dataset[name].shape).astype(np.float16).astype("f4"),
         )
     server = serve(to_zarr(dataset, tmp_path / "store.zarr", chunks).parent)
-    made = climate(f"{server.url}/store.zarr", ("t", "mean", "tp", "sum"), IRREGULAR, era5_space=space)
+    made = climate(f"{server.url}/store.zarr", ("t", "mean", "tp", "sum"), IRREGULAR[:10], era5_space=space)
     made.look(Progress())
     _, download = made.estimate_mb()
     before = sum(server.sent.values())
     (tmp_path / "parts").mkdir()
     made.read(PartStore(tmp_path / "parts"), Progress())
-    made.close()
     real = (sum(server.sent.values()) - before) / 1e6
     assert real / 3 <= download <= real * 3
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from minicuber.core.aggregate_cube import AggregateParameters, aggregate_time
+from minicuber.core.jobs import run_job
 from minicuber.core.progress import Progress
 
 from .conftest import VARIABLES
@@ -61,3 +62,42 @@ def test_checker_finds_what_is_wrong(tmp_path, make_example):
     wrong = replace(band, attributes={**band.attributes, "standard_name": "greenness"})
     result = check(make_example(tmp_path / "a.nc", [wrong]), tmp_path / "report.json")
     assert any("greenness" in text for text in messages(result, "high"))
+
+
+def test_cube_with_climate_follows_cf(demo_data, tmp_path):
+    choice = [
+        "t",
+        "mean",
+        "t",
+        "p95",
+        "t",
+        "std",
+        "tp",
+        "sum",
+        "sr",
+        "",
+        "vpd",
+        "",
+        "et0",
+        "",
+        "gdd",
+        "",
+        "rh",
+        "min",
+    ]
+    recipe = {
+        "extent": [405_000.0, 405_300.0, 5_200_500.0, 5_200_800.0], "extent_crs": "EPSG:32632", "start": "2021-06-01",
+        "end": "2021-06-20", "catalog": str(demo_data["catalog"]), "s2_bands": ["B04"],
+        "era5_source": str(demo_data["era5"]), "era5_variables": choice, "era5_daily": True,
+    }  # fmt: skip
+    for space in ("nearest", "bilinear"):
+        output = tmp_path / f"{space}.nc"
+        order = {
+            "recipe": {**recipe, "era5_space": space},
+            "output": str(output),
+            "parts_folder": str(tmp_path / "p"),
+        }
+        run_job("buildminicube", order, Progress())
+        result = check(output, tmp_path / "report.json")
+        assert messages(result, "high") == []
+        assert messages(result, "medium") == []
