@@ -182,6 +182,11 @@ class Opener:
             )
             storage = icechunk.s3_storage(**options)
         elif parts.scheme in ("http", "https"):
+            if not hasattr(icechunk, "http_storage"):
+                raise InputError(
+                    "Icechunk stores on web servers need Python 3.12 or newer in Minicuber's environment.",
+                    "Set the environment up again with a newer Python, or use S3.",
+                )
             storage = icechunk.http_storage(url)
         else:
             if not Path(url).exists():
@@ -344,7 +349,10 @@ def explained(error: BaseException, url: str) -> SourceError:
             "Check the token or the keys in ERA5_AUTH.",
             lasting=True,
         )
-    if any(isinstance(e, (FileNotFoundError, KeyError)) for e in chain) or "not found" in text.lower():
+    absent = ("not found", "doesn't exist", "does not exist", "nosuchbucket", "no such bucket")
+    if any(isinstance(e, (FileNotFoundError, KeyError)) for e in chain) or any(
+        words in text.lower() for words in absent
+    ):
         return SourceError(f"There is no climate store at {place}.", "Check ERA5_SOURCE.", lasting=True)
     reason = f"HTTP {statuses[0]}" if statuses else type(error).__name__
     return SourceError(f"The climate store at {place} cannot be read ({reason}).", "Try again later.")

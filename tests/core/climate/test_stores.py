@@ -370,6 +370,8 @@ def test_icechunk_repository_on_a_real_s3_through_the_preset(s3_server, tmp_path
 
 
 def test_icechunk_repository_on_a_web_server(serve, tmp_path):
+    if not hasattr(pytest.importorskip("icechunk"), "http_storage"):
+        pytest.skip("this Icechunk, of Python 3.11, reads no web servers")
     dataset = dataset_of()
     icechunk_repository(lambda i: i.local_filesystem_storage(str(tmp_path / "repo")), dataset)
     url = f"{serve(tmp_path).url}/repo"
@@ -379,7 +381,9 @@ def test_icechunk_repository_on_a_web_server(serve, tmp_path):
 
 @pytest.mark.parametrize("place", ["s3", "http", "path"])
 def test_icechunk_repository_that_is_not_there(s3_server, serve, tmp_path, place):
-    pytest.importorskip("icechunk")
+    icechunk = pytest.importorskip("icechunk")
+    if place == "http" and not hasattr(icechunk, "http_storage"):
+        pytest.skip("this Icechunk, of Python 3.11, reads no web servers")
     url = {
         "s3": "s3://nothing-here/repo",
         "http": f"{serve(tmp_path).url}/repo",

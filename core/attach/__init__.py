@@ -1,0 +1,1 @@
+"""Layers of a project as variables of a cube."""

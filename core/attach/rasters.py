@@ -1,0 +1,118 @@
+"""Bands of raster files on the grid of a cube, by GDAL's warper: memory does not grow with the file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import rasterio
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.warp import reproject
+
+from ..errors import InputError
+from ..grid import Grid, checked_crs, short_crs
+from ..placement import enlarged, overlap, placement, resampling_for, window_below
+
+METHODS = {
+    "nearest": "nearest", "bilinear": "bilinear", "cubic": "cubic", "average": "average", "mode": "mode",
+    "min": "min", "max": "max", "median": "med",
+}  # fmt: skip
+OF_CLASSES = ("nearest", "mode", "min", "max")
+
+
+@dataclass(frozen=True)
+class OnGrid:
+    """A band on the grid: `values` (y, x), float64 with NaN for missing. `method`: how it was resampled. `coverage`:
+    share of the pixels with a value. `whole`: whether all values are whole numbers by their type."""
+
+    values: np.ndarray
+    method: str
+    coverage: float
+    whole: bool
+    units: str
+    description: str
+
+
+def raster_on(grid: Grid, path: str, band: int, crs: str, choice: str, classes: bool, title: str) -> OnGrid:
+    """Band number `band` (from 1) of a file that GDAL reads, with its scale and offset.
+
+    `crs`: in place of the file's, empty for that. `choice`: one of `METHODS`, or "auto" for the default of the
+    contract: copied where lattices are equal, nearest where pixels nest and for classes, bilinear where they are
+    coarser, average (classes: mode) where they are finer. Missing pixels never mix into values. Raises `InputError`
+    naming the layer `title`.
+    """
+    try:
+        with rasterio.open(path) as source:
+            if not 1 <= band <= source.count:
+                raise InputError(f"The layer {title} has no band {band}.", f"It has {source.count}.")
+            return _on_grid(grid, source, band, crs, choice, classes, title)
+    except RasterioError as error:
+        raise InputError(f"The layer {title} cannot be read ({_short(error)}).") from error
+
+
+def _on_grid(grid, source, band, crs, choice, classes, title) -> OnGrid:
+    own = short_crs(source.crs.to_wkt()) if source.crs else ""
+    crs = checked_crs(crs, f"The CRS of {title}") if crs else own
+    if not crs:
+        raise InputError(f"The layer {title} has no CRS.", "Set it in the layer's properties.")
+    if source.transform.is_identity and not source.gcps[0]:
+        raise InputError(f"The layer {title} does not say where it lies.")
+    place = placement(source.transform, crs, grid)
+    method = resampling_for(place, classes, None if choice == "auto" else METHODS[choice])
+    out = np.full(grid.shape, np.nan)
+    copied = place.copied or (place.nests and method is Resampling.nearest)
+    if copied:
+        rows, columns, window = overlap(source, place, grid)
+        if window is not None:
+            pixels = source.read(band, window=window, masked=True).astype(np.float64).filled(np.nan)
+            out[rows, columns] = enlarged(pixels, place, rows, columns)
+    else:
+        _warp(source, band, crs, grid, method, out)
+    scale, offset = source.scales[band - 1] or 1.0, source.offsets[band - 1] or 0.0
+    if (scale, offset) != (1.0, 0.0):
+        out = out * scale + offset
+    return OnGrid(
+        values=out,
+        method="none, the lattices are equal" if place.copied else method.name.replace("med", "median"),
+        coverage=float(np.isfinite(out).mean()),
+        whole=np.dtype(source.dtypes[band - 1]).kind in "ui" and (scale, offset) == (1.0, 0.0),
+        units=source.units[band - 1] or "",
+        description=source.descriptions[band - 1] or "",
+    )
+
+
+def _warp(source, band: int, crs: str, grid: Grid, method: Resampling, out: np.ndarray) -> None:
+    """Warp a band into `out`; of a file with a mask or an alpha band what these hide is missing."""
+    nodata = source.nodatavals[band - 1]
+    shared = {
+        "src_crs": crs,
+        "dst_crs": grid.crs,
+        "dst_transform": grid.geobox.transform,
+        "resampling": method,
+    }
+    masked = nodata is None and not all(flag.name == "all_valid" for flag in source.mask_flag_enums[band - 1])
+    if not masked:
+        reproject(
+            rasterio.band(source, band), out, src_transform=source.transform, src_nodata=nodata, dst_nodata=math.nan,
+            init_dest_nodata=True, **shared,
+        )  # fmt: skip
+        return
+    window = window_below(source, crs, grid, placement(source.transform, crs, grid).ratio, Resampling.cubic)
+    if window is None:
+        return
+    values = source.read(band, window=window).astype(np.float64)
+    values[source.read_masks(band, window=window) == 0] = np.nan
+    reproject(
+        values,
+        out,
+        src_transform=source.window_transform(window),
+        src_nodata=math.nan,
+        dst_nodata=math.nan,
+        **shared,
+    )
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
