@@ -154,8 +154,8 @@ def with_absolute_paths(fields: dict, folder: Path | None, registry: Registry) -
     made = dict(fields)
     for name in ("catalog", "fallback_catalog", "era5_source", "era5_dem"):
         text = fields.get(name)
-        known = isinstance(text, str) and (registry.preset(text) or registry.climate_store(text))
-        if folder and isinstance(text, str) and text and not known:
+        known = {"era5_source": registry.climate_store, "era5_dem": lambda _: None}.get(name, registry.preset)
+        if folder and isinstance(text, str) and text and not known(text):
             path = os.path.join(folder, text)
             made[name] = os.path.abspath(path) if os.path.exists(path) else text
     return made

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 
-_LOGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@]*:[^/?#@]*@", re.IGNORECASE)
+# A name alone before a host on the web is a token too.
+_LOGIN = re.compile(r"(?:[a-z][a-z0-9+.-]*://[^/?#\s@]*:[^/?#@]*|https?://[^/?#\s@]+)@", re.IGNORECASE)
 _QUERY = re.compile(
     r"[?&;#][^=&\s'\"]*(?:token|sig|key|secret|passw|credential|auth)[^=&\s'\"]*=[^&\s'\"]", re.IGNORECASE
 )

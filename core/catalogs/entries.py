@@ -211,6 +211,7 @@ def _addresses(name: str, *urls: str) -> Problems:
         yield name, "is no http or https address"
 
 
+OWN = "own"  # id of a climate store that no entry describes
 CLIMATE_FORMATS = ("zarr", "netcdf", "icechunk")
 CLIMATE_SIGNATURES = ("", "bearer", "basic", "keys", "signed")
 ACCUMULATED = ("hour", "day")

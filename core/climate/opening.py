@@ -18,17 +18,18 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import fsspec
 import fsspec.asyn
+import h5py
 import xarray as xr
 from fsspec.implementations.http import HTTPFileSystem
 from zarr.storage import FsspecStore
 
 from ..catalogs.access import Access
-from ..catalogs.entries import S3, ClimateStore
+from ..catalogs.entries import OWN, S3, ClimateStore
 from ..catalogs.http import Credentials, origin
 from ..errors import InputError, MinicuberError, SourceError
 from ..secrets import keep_from_log, redacted
 from .cells import LATITUDES, LONGITUDES
-from .chunks import ChunkCache, PatientStore, patiently
+from .chunks import ChunkCache, PatientStore, is_passing, patiently
 from .variables import VARIABLES
 
 keep_from_log("fsspec", "fsspec.http", "aiohttp.client", "s3fs")
@@ -128,7 +129,8 @@ class Opener:
     def _remote_zarr(self, url: str) -> xr.Dataset:
         system, path = self._system(url, asynchronous=True)
         inner = FsspecStore(system, read_only=True, path=path)
-        store = PatientStore(inner, redacted(url), self._cache, self._names())
+        s3 = self._entry.s3 or S3()  # one bucket's name may be another store's elsewhere
+        store = PatientStore(inner, f"{s3.endpoint} {redacted(url)}".strip(), self._cache, self._names())
         self.remote.append(store)
         group = self._entry.group or None
         try:
@@ -156,8 +158,12 @@ class Opener:
         file = system.open(path, "rb", block_size=BLOCK, cache_type="blockcache")
         fetch = file.cache.fetcher
         file.cache.fetcher = lambda start, end: patiently(lambda: fetch(start, end))
-        engine = _engine(file.read(4), Path(urlsplit(url).path).name)
+        name = Path(urlsplit(url).path).name
+        engine = _engine(file.read(4), name)
         file.seek(0)
+        if engine == "h5netcdf":
+            _refuse_other_files(file, name)
+            file.seek(0)
         return xr.open_dataset(file, engine=engine, group=self._entry.group or None, decode_timedelta=False)
 
     def _icechunk(self, url: str) -> xr.Dataset:
@@ -288,7 +294,7 @@ class Opener:
             return {"key": given.username, "secret": given.password}
         names = {"key": "AWS_ACCESS_KEY_ID", "secret": "AWS_SECRET_ACCESS_KEY", "token": "AWS_SESSION_TOKEN"}
         found = {name: os.environ[variable] for name, variable in names.items() if os.environ.get(variable)}
-        wanted = self._entry.auth == "keys" or (s3 is not None and s3.keys)
+        wanted = self._entry.auth == "keys" or self._entry.id == OWN or (s3 is not None and s3.keys)
         return found if wanted and {"key", "secret"} <= set(found) else {}
 
 
@@ -307,9 +313,35 @@ def _local(path: Path, group: str) -> xr.Dataset:
         return xr.open_zarr(path, group=group or None, consolidated=listed or False, **_BOTH)
     with open(path, "rb") as file:
         start = file.read(4)
-    return xr.open_dataset(
-        path, engine=_engine(start, path.name), group=group or None, decode_timedelta=False
-    )
+    engine = _engine(start, path.name)
+    if engine == "h5netcdf":
+        _refuse_other_files(path, path.name)
+    return xr.open_dataset(path, engine=engine, group=group or None, decode_timedelta=False)
+
+
+def _refuse_other_files(file: Any, name: str) -> None:
+    """Raises `InputError` for an HDF5 file whose values lie in other files: those would be read from this machine."""
+
+    def is_elsewhere(group: h5py.Group) -> bool:
+        for key in group:
+            link = group.get(key, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                return True
+            if isinstance(link, h5py.SoftLink):
+                continue
+            member = group[key]
+            if isinstance(member, h5py.Group):
+                if is_elsewhere(member):
+                    return True
+            elif isinstance(member, h5py.Dataset) and (member.external or member.is_virtual):
+                return True
+        return False
+
+    with h5py.File(file, "r") as opened:
+        if is_elsewhere(opened):
+            raise InputError(
+                f"{name} keeps its values in other files.", "Give a file that holds them itself."
+            )
 
 
 def _engine(start: bytes, name: str = "The file") -> str:
@@ -355,4 +387,11 @@ def explained(error: BaseException, url: str) -> SourceError:
     ):
         return SourceError(f"There is no climate store at {place}.", "Check ERA5_SOURCE.", lasting=True)
     reason = f"HTTP {statuses[0]}" if statuses else type(error).__name__
-    return SourceError(f"The climate store at {place} cannot be read ({reason}).", "Try again later.")
+    if statuses or any(map(is_passing, chain)):
+        return SourceError(f"The climate store at {place} cannot be read ({reason}).", "Try again later.")
+    return SourceError(
+        f"The climate store at {place} cannot be read ({reason}).",
+        "It is damaged, or of a kind that is not known here; the log says more.",
+        details=" ".join(text.split())[:500],
+        lasting=True,
+    )

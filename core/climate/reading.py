@@ -7,6 +7,7 @@ chunks that hold the cells are read.
 from __future__ import annotations
 
 import logging
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from ..aggregation import Series
-from ..catalogs.entries import ClimateStore
+from ..catalogs.entries import OWN, ClimateStore
 from ..errors import InputError, MinicuberError, SourceError
 from ..secrets import redacted
 from .cells import LATITUDES, LONGITUDES, Axes
@@ -27,8 +28,9 @@ THREADS = 16  # reads wait for the network
 HOUR = np.timedelta64(3600, "s")
 DAY = np.timedelta64(1, "D")
 FALL = 1e-6  # of the largest value: less is no change
+SAME = 1e-3  # of a sum: less is the noise of packed numbers
 LOST = 0.1  # of what is won within days
-NEVER_NEGATIVE = ("tp", "sr")  # so that sums of them never fall
+DERIVED = 3 * HOUR  # days are derived from values that are not farther apart
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Store:
     ) -> None:
         self.entry, self._opener = entry, opener
         self._first, self._last = np.datetime64(first, "D"), np.datetime64(last, "D")
+        # Whether the sums of a variable run from midnight on, None where nobody knows.
+        self._verdicts: dict[str, bool | None] = {}
 
     # --- what there is --------------------------------------------------------------------------
 
@@ -92,10 +96,57 @@ class Store:
                 )
             # Of a folder's files some may hold other variables.
             those = [each for each in parts if self._name_in(VARIABLES[name], each[1])] or parts[:1]
+            if len(those) < len(parts) and "{" in self.entry.urls.get(name, self.entry.url):
+                other = next(
+                    redacted(url) for url, dataset in parts if not self._name_in(VARIABLES[name], dataset)
+                )
+                log.warning("%d files have no %s, one of them %s.", len(parts) - len(those), name, other)
             found[name] = [self._raw(VARIABLES[name], dataset, url) for url, dataset in those]
             self._check_axes(found[name])
         self._check_period(found)
+        for name in variables:
+            self._check_hours(name, found[name])
         return found
+
+    def step_of(self, parts: list[Raw]) -> np.timedelta64:
+        """The time between two stamps of a variable."""
+        return _step_of(np.unique(np.concatenate([raw.stamps for raw in parts])), self.entry)
+
+    def _check_hours(self, name: str, parts: list[Raw]) -> None:
+        """Raises `InputError` for a store without daily values; says when hours of the period are not there."""
+        variable, step = VARIABLES[name], self.step_of(parts)
+        if step > DAY:
+            raise InputError(
+                f"{self.entry.title} has {variable.long_name} every {step / DAY:g} days.",
+                "Steps of whole days are made of hourly to daily values.",
+            )
+        told = any(raw.ending is not None for raw in parts)
+        if variable.sums and self.entry.id == OWN and not told and step not in (HOUR, DAY):
+            log.warning(
+                "%s has %s every %s and does not say over which time it is summed: it is taken as the sum of all of "
+                "that time.",
+                self.entry.title,
+                variable.long_name,
+                _words(step),
+            )
+        ending = self._ends(variable) if parts[0].ending is None else parts[0].ending
+        if parts[0].ending is None and step >= DAY and name not in self.entry.ending:
+            ending = False
+        stamps = np.unique(np.concatenate([raw.stamps for raw in parts]))
+        side = "right" if ending else "left"
+        first, last = self._first.astype("datetime64[s]"), (self._last + DAY).astype("datetime64[s]")
+        there = int(np.searchsorted(stamps, last, side) - np.searchsorted(stamps, first, side))
+        expected = round((last - first) / step)
+        if there < expected:
+            log.warning(
+                "%s has %d of the %d values of %s from %s to %s: steps that lack some will be missing.",
+                self.entry.title,
+                there,
+                expected,
+                variable.long_name,
+                self._first,
+                self._last,
+            )
 
     def _check_axes(self, parts: list[Raw]) -> None:
         """One cell has one place in all files."""
@@ -186,7 +237,10 @@ class Store:
         stamps = (dataset[time].values + np.timedelta64(500, "ms")).astype("datetime64[s]")
         if not len(stamps) or np.isnat(stamps).any():
             raise SourceError(f"{self.entry.title}: {found} has times that are missing.", lasting=True)
-        raw = Raw(array, str(time), stamps, axes, *_said_by_bounds(dataset, time), url)
+        ending, since = _said_by_bounds(dataset, time)
+        if re.search(rf"\b{time}\s*:\s*point\b", str(array.attrs.get("cell_methods", ""))):
+            ending, since = False, None  # beside sums on one time axis, whose bounds are not its own
+        raw = Raw(array, str(time), stamps, axes, ending, since, url)
         conversion(variable, self._units(variable, raw), 3600.0)  # whether the units are known
         return raw
 
@@ -252,7 +306,7 @@ class Store:
         """The series of a variable at the cells of `rows` x `columns` (indices): values (time, row, column), in our
         units, per step. Raises `SourceError`."""
         variable = VARIABLES[name]
-        step = _step_of(np.unique(np.concatenate([raw.stamps for raw in parts])), self.entry)
+        step = self.step_of(parts)
         with ThreadPoolExecutor(min(THREADS, len(parts))) as pool:
             pieces = list(pool.map(lambda raw: self._values(variable, raw, rows, columns, step), parts))
         stamps, values = _in_order(*(np.concatenate(each) for each in zip(*pieces, strict=True)))
@@ -261,9 +315,11 @@ class Store:
         if said is None and step >= DAY and variable.name not in self.entry.ending:
             ending = False  # a day's value stands at its beginning
         since = next((raw.since_midnight for raw in parts if raw.since_midnight is not None), None)
-        if variable.sums and self._runs_from_midnight(variable, stamps, values, step, since):
-            stamps, values = _differences(stamps, values, step)
-            ending = True
+        if variable.sums:
+            self._verdicts[name] = self._runs_from_midnight(variable, stamps, values, step, since)
+            if self._verdicts[name]:
+                stamps, values = _differences(stamps, values, step)
+                ending = True
         return Series(stamps, values, step, ending)
 
     def _range(self, variable: ClimateVariable, raw: Raw) -> tuple[int, int]:
@@ -271,6 +327,15 @@ class Store:
         if not np.all(np.diff(raw.stamps) > np.timedelta64(0, "s")):
             return 0, len(raw.stamps)
         ending = self._ends(variable) if raw.ending is None else raw.ending
+        if self.entry.id == OWN and variable.sums and raw.since_midnight is None:
+            # Some hours more tell whether it runs from midnight on.
+            around = (
+                (self._first - DAY).astype("datetime64[s]"),
+                (self._last + DAY).astype("datetime64[s]") + 6 * HOUR,
+            )
+            return int(np.searchsorted(raw.stamps, around[0])), int(
+                np.searchsorted(raw.stamps, around[1], "right")
+            )
         edges = (self._first.astype("datetime64[s]"), (self._last + DAY).astype("datetime64[s]"))
         # Sums since midnight of a day begin with its first hour; those of hours that begin at midnight may be told
         # only by the values, so the stamp itself is always read.
@@ -324,25 +389,51 @@ class Store:
         values: np.ndarray,
         step: np.timedelta64,
         said: bool | None,
-    ) -> bool:
-        """Whether sums run from 00 UTC on: `said` by the store's bounds, else by its entry, unless that cannot be."""
+    ) -> bool | None:
+        """Whether sums run from 00 UTC on: `said` by the store's bounds, else by its entry; of a store without one by
+        the values, None where these do not tell."""
         if said is not None:
             return said
-        entry, looks = (
-            self.entry.accumulated == "day",
-            None if step >= DAY else runs_from_midnight(stamps, values),
-        )
-        if looks is None or looks == entry or (entry and variable.name not in NEVER_NEGATIVE):
-            return entry
-        log.warning(
-            "%s of %s %s as in raw ERA5-Land.",
-            variable.long_name,
-            self.entry.title,
-            "rises through every day and falls after midnight: it is taken as accumulated since 00 UTC,"
-            if looks
-            else "falls in the middle of days: it is taken as of each hour, not accumulated since 00 UTC",
-        )
+        if self.entry.id != OWN:
+            return self.entry.accumulated == "day"
+        looks = False if step >= DAY else runs_from_midnight(stamps, values, step)
+        if looks:
+            log.warning(
+                "%s of %s rises through every day and falls after midnight: it is taken as accumulated since 00 UTC, as "
+                "in raw ERA5-Land.",
+                variable.long_name,
+                self.entry.title,
+            )
         return looks
+
+    def settle(self, read: dict[str, Series]) -> dict[str, Series]:
+        """The series of all variables, once all are read: where one sum of a store that nobody describes runs from
+        midnight on, they all do, also those that do not show it."""
+        unclear = [name for name in read if self._verdicts.get(name, False) is None]
+        if not unclear:
+            return read
+        since = any(self._verdicts.values())
+        settled = dict(read)
+        for name in unclear:
+            series = read[name]
+            if since:
+                settled[name] = Series(
+                    *_differences(series.stamps, series.values, series.step), series.step, True
+                )
+            elif np.nanmax(np.abs(series.values), initial=0.0) > 0:
+                log.warning(
+                    "%s does not say over which time its %s is summed: it is taken as the sum of each %s. An entry "
+                    "under climate in catalogs.json can say otherwise (accumulated).",
+                    self.entry.title,
+                    VARIABLES[name].long_name,
+                    _words(series.step),
+                )
+        return settled
+
+
+def _words(step: np.timedelta64) -> str:
+    hours = step / HOUR
+    return "hour" if hours == 1 else f"{hours:g} hours"
 
 
 def _as_slice(indices: np.ndarray) -> slice | np.ndarray:
@@ -403,9 +494,10 @@ def _step_of(stamps: np.ndarray, entry: ClimateStore) -> np.timedelta64:
     return gaps[counts.argmax()]
 
 
-def runs_from_midnight(stamps: np.ndarray, values: np.ndarray) -> bool | None:
-    """Whether hourly sums are accumulated since 00 UTC: what is there stays until 00 and is gone at 01, on two days at
-    least; within days hardly anything is lost (dew of an evaporation, the noise of packed numbers).
+def runs_from_midnight(stamps: np.ndarray, values: np.ndarray, step: np.timedelta64 = HOUR) -> bool | None:
+    """Whether sums within a day are accumulated since 00 UTC: what is there stays the same for some hours until 00 (as
+    after sunset, or after rain), and is gone at the next stamp; within days hardly anything is lost (dew of an
+    evaporation, the noise of packed numbers).
 
     None where the values do not tell.
     """
@@ -413,14 +505,18 @@ def runs_from_midnight(stamps: np.ndarray, values: np.ndarray) -> bool | None:
     least = FALL * max(np.nanmax(size, initial=0.0), 1e-12)
     change = np.diff(size, axis=0)
     change[np.isnan(change) | (np.abs(change) < least)] = 0.0
-    follows = np.diff(stamps) == HOUR
-    first_hour = (stamps[1:] - stamps[1:].astype("datetime64[D]")) == HOUR
-    within, between = change[follows & ~first_hour], np.flatnonzero(follows & first_hour)
+    follows = np.diff(stamps) == step
+    first = (stamps[1:] - stamps[1:].astype("datetime64[D]")) == step
+    within, between = change[follows & ~first], np.flatnonzero(follows & first)
     if -within[within < 0].sum() > LOST * within[within > 0].sum():
         return False
-    between = between[between >= 2]
-    gone = (change[between] < -size[between] / 2) & (np.minimum(size[between - 1], size[between - 2]) > least)
-    return True if int(gone.any(axis=1).sum()) >= 2 else None
+    flat = 3 if step <= 2 * HOUR else 1  # changes in a row that are none
+    between = between[between >= flat]
+    gone = change[between] < -size[between] / 2
+    for back in range(1, flat + 1):
+        before, after = size[between - back], size[between - back + 1]
+        gone &= (np.abs(after - before) <= SAME * after) & (after > least)
+    return True if gone.any() else None
 
 
 def _differences(

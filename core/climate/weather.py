@@ -21,7 +21,7 @@ import numpy as np
 
 from ..aggregation import Series, Windows, aggregated, cell_method, single_days, windows_of
 from ..catalogs.access import Access
-from ..catalogs.entries import ClimateStore
+from ..catalogs.entries import OWN, ClimateStore
 from ..catalogs.http import Credentials
 from ..catalogs.registry import Registry
 from ..cube.encoding import Encoding, Variable
@@ -37,7 +37,7 @@ from .cells import Block, block_around, interpolated, nearest_cells
 from .chunks import ChunkCache
 from .lapse import LAPSE, elevation_of_cell, elevation_on, is_corrected
 from .opening import Opener
-from .reading import DAY, Raw, Store
+from .reading import DAY, DERIVED, Raw, Store
 from .variables import GDD_BASES, VARIABLES, cube_names, sources_of
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 FLOAT = Encoding("float32", None, np.nan)
 DEFLATED = 0.6  # bytes on disk per byte of a series, or of a chunk on the way
 THREADS = 8  # variables at once
+VALID = 0.5  # of the hours; a cell with fewer values is not taken for one that has any
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,16 @@ class Climate:
                 log.warning(
                     "%s does not say where it lies: its values are taken as they are.", self.entry.title
                 )
+        for name, _ in self._names:
+            variable = VARIABLES[name]
+            for need in variable.needs:
+                step = self._store.step_of(self._found[need])
+                if step > DERIVED if variable.daily else step >= DAY:
+                    raise InputError(
+                        f"{variable.long_name} ({name}) is derived from hourly values; {self.entry.title} has "
+                        f"{VARIABLES[need].long_name} every {step / np.timedelta64(1, 'h'):g} hours.",
+                        "Choose a variable that the store has, or another ERA5_SOURCE.",
+                    )
         if self._is_bilinear(every[0].cell):
             for axes in every:
                 self._block = block_around(axes, self._grid)
@@ -156,31 +167,47 @@ class Climate:
 
         Raises `SourceError`.
         """
-        done = 0
-
-        def one(name: str) -> Kept:
-            progress.raise_if_cancelled()
-            return self._read(name)
-
-        todo = {}
-        for name in self._needed:
-            kept = _from_parts(parts, self._key(name))
-            if kept is None:
-                todo[name] = None
+        fresh: dict[str, Kept] = {}
+        todo = []
+        for group in self._groups():
+            kept = {name: _from_parts(parts, self._key(name, group)) for name in group}
+            if any(each is None for each in kept.values()):
+                todo.append(group)
             else:
-                self._kept[name] = kept
-        with ThreadPoolExecutor(THREADS) as pool:
-            tasks = {name: pool.submit(one, name) for name in todo}
-            for name, task in tasks.items():
-                self._kept[name] = task.result()
-                _to_parts(parts, self._key(name), self._kept[name])
-                done += 1
-                text = f"{self.entry.title}: {done} of {len(tasks)} variables, {self._opener.fetched / 1e6:.0f} MB"
-                progress.update(done / len(tasks), text)
+                self._kept |= kept
 
-    def _key(self, name: str) -> str:
-        """Names all that the values of a variable depend on."""
+        def one(group: tuple[str, ...]) -> dict[str, Kept]:
+            progress.raise_if_cancelled()
+            return self._read(group)
+
+        def keep(group: tuple[str, ...]) -> None:
+            for name in group:
+                _to_parts(parts, self._key(name, group), self._kept[name])
+
+        def is_clear(group: tuple[str, ...]) -> bool:
+            """Whether nothing else tells what the sums of a group are sums of."""
+            return self.entry.id != OWN or not any(VARIABLES[name].sums for name in group)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            tasks = [pool.submit(one, group) for group in todo]
+            for done, (group, task) in enumerate(zip(todo, tasks, strict=True), start=1):
+                fresh |= task.result()
+                if is_clear(group):
+                    self._kept |= {name: fresh[name] for name in group}
+                    keep(group)
+                text = f"{self.entry.title}: {len(fresh)} of {len(self._needed)} variables"
+                progress.update(done / len(tasks), f"{text}, {self._opener.fetched / 1e6:.0f} MB")
+        settled = self._store.settle({name: kept.series for name, kept in fresh.items()})
+        self._kept |= {name: dataclasses.replace(fresh[name], series=settled[name]) for name in fresh}
+        for group in todo:
+            if not is_clear(group):
+                keep(group)
+
+    def _key(self, name: str, group: tuple[str, ...]) -> str:
+        """Names all that the values of a variable depend on; `group`: those that are of the same cell."""
         what = [
+            group,
+            sorted(self._needed) if self.entry.id == OWN else [],
             redacted(json.dumps(dataclasses.asdict(self.entry), sort_keys=True)),
             str(self._windows.first[0]),
             str(self._windows.last[-1]),
@@ -191,33 +218,54 @@ class Climate:
         digest = hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=12).hexdigest()
         return f"climate-{name}-{digest}"
 
-    def _read(self, name: str) -> Kept:
-        parts = self._found[name]
-        axes = parts[0].axes
+    def _read(self, names: tuple[str, ...]) -> dict[str, Kept]:
+        """The variables of a group, all of one cell or block."""
+        axes = {name: self._found[name][0].axes for name in names}
         if self._block is not None:
-            block = block_around(axes, self._grid)
-            series = self._store.read(name, parts, block.rows, block.columns)
-            return Kept(series, block.latitudes, block.longitudes, 0.0)
-        lon, lat = self._place
-        cells = nearest_cells(axes, lon, lat)
-        for row, column, away in cells:
-            series = self._store.read(name, parts, np.array([row]), np.array([column]))
-            if np.isfinite(series.values).any():
-                if (row, column) != cells[0][:2]:
-                    log.info(
-                        "%s: the nearest cell has no %s, the next one that has is %.0f km away.",
-                        self.entry.title, VARIABLES[name].long_name, away,
-                    )  # fmt: skip
+            blocks = {name: block_around(axes[name], self._grid) for name in names}
+            series = {
+                name: self._series_at(name, block.rows, block.columns) for name, block in blocks.items()
+            }
+            return {name: Kept(series[name], b.latitudes, b.longitudes, 0.0) for name, b in blocks.items()}
+        cells = {name: nearest_cells(axes[name], *self._place) for name in names}
+        for number in range(min(map(len, cells.values()))):
+            kept = {}
+            for name in names:
+                row, column, away = cells[name][number]
+                series = self._series_at(name, np.array([row]), np.array([column]))
+                if np.isfinite(series.values).mean() < VALID:
+                    break
                 places = [
                     axis[[n]] if axis.size else np.array([np.nan])
-                    for axis, n in ((axes.latitudes, row), (axes.longitudes, column))
+                    for axis, n in ((axes[name].latitudes, row), (axes[name].longitudes, column))
                 ]
-                return Kept(series, *places, away)
+                kept[name] = Kept(series, *places, away)
+            if len(kept) == len(names):
+                if number:
+                    log.info(
+                        "%s: the nearest cell has no %s, the next one that has is %.0f km away.",
+                        self.entry.title, ", ".join(VARIABLES[name].long_name for name in names), kept[names[0]].away,
+                    )  # fmt: skip
+                return kept
         raise SourceError(
-            f"{self.entry.title} has no value of {VARIABLES[name].long_name} near the cube in this period.",
+            f"{self.entry.title} has no values of {VARIABLES[name].long_name} near the cube in this period.",
             "Choose another ERA5_SOURCE or variable: land data have none at sea, the sea's temperature none on land.",
             lasting=True,
         )
+
+    def _series_at(self, name: str, rows: np.ndarray, columns: np.ndarray) -> Series:
+        return self._store.read(name, self._found[name], rows, columns)
+
+    def _groups(self) -> list[tuple[str, ...]]:
+        """The variables that are read, in groups that have to be of one cell: those that something is derived from."""
+        groups = [{name} for name in self._needed]
+        derived_from = [set(VARIABLES[name].needs) for name, _ in self._names if VARIABLES[name].needs]
+        if self._elevation is not None:
+            derived_from.append({"t", "sp", "ap"})
+        for together in derived_from:
+            joined = set().union(*(group for group in groups if group & together))
+            groups = [group for group in groups if not group & together] + [joined]
+        return [tuple(name for name in self._needed if name in group) for group in groups]
 
     def close(self) -> None:
         """Let connections go; what was read stays."""
@@ -358,7 +406,7 @@ class Climate:
         many = sum(each == name for each, _ in self._names) > 1 or how != variable.usual
         plain = how in ("sum", "mean", "min", "max", "median")
         space = "bilinear between cells, after the aggregation" if self._block else "nearest valid cell"
-        if self._is_corrected(name, how):
+        if self._is_corrected(name, how) and time == "time":
             space += f"; moved to the elevation of each pixel by {LAPSE} K m-1"
         return {
             "long_name": f"{variable.long_name}, {_words(how)}" if many else variable.long_name,
@@ -408,7 +456,7 @@ def store_of(source: str, registry: Registry) -> ClimateStore:
         )
     title = redacted(source) if "://" in source else Path(source).name
     form = "netcdf" if source.lower().endswith((".nc", ".nc4", ".cdf")) else "zarr"
-    return ClimateStore(id="own", title=title, url=source, variables={}, format=form)
+    return ClimateStore(id=OWN, title=title, url=source, variables={}, format=form)
 
 
 def _together(series: list[Series]) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -106,7 +106,7 @@ def test_nearest_valid_cell_in_the_far_north_may_be_many_columns_away(tmp_path):
 
 def test_variable_that_is_nowhere_near_is_said(tmp_path):
     path = to_zarr(store(TIMES, values=np.nan), tmp_path / "store.zarr")
-    with pytest.raises(SourceError, match="no value of 2 metre temperature near the cube"):
+    with pytest.raises(SourceError, match="no values of 2 metre temperature near the cube"):
         weather(path, ("t", "mean"), DAYS, tmp_path / "parts")
 
 
@@ -220,16 +220,67 @@ def test_noise_of_packed_numbers_does_not_hide_sums_since_midnight(tmp_path, cap
     assert "accumulated since 00 UTC" in caplog.text
 
 
-@pytest.mark.parametrize(("raw", "said"), [(True, "hour"), (False, "day")])
-def test_entry_that_is_wrong_about_sums_is_noticed(tmp_path, caplog, raw, said):
-    """Sums of rain never fall within a day, and those of an hour do not stand until midnight."""
-    hourly = store(TIMES, ("tp",), values=rain())
-    dataset = since_midnight(hourly.copy(deep=True), "tp") if raw else hourly
-    file = catalogs(tmp_path, entry(to_zarr(dataset, tmp_path / "a.zarr"), {"tp": "tp"}, accumulated=said))
+def test_entry_is_believed_whatever_the_values_look_like(tmp_path):
+    """Rain that grows until midnight on two days and then stops looks like a sum since midnight, and is none."""
+    hour = ((TIMES - TIMES.astype("datetime64[D]")) / np.timedelta64(1, "h")).astype(int)
+    values = np.select([hour == 22, hour == 23, hour == 0], [0.001, 0.002, 0.003], 0.0)[:, None, None]
+    path = to_zarr(store(TIMES, ("tp",), values=values), tmp_path / "a.zarr")
+    file = catalogs(tmp_path, entry(path, {"tp": "tp"}))
     cube = weather("mine", ("tp", "sum"), DAYS, tmp_path / "parts", catalogs=file)
-    series = store(TIMES, ("tp",), values=rain()).tp.sel(latitude=PLACE[1], longitude=PLACE[0])
-    np.testing.assert_allclose(cube["era5_tp"], plain(series, DAYS, "sum", True), rtol=1e-6)
-    assert "it is taken as" in caplog.text
+    np.testing.assert_allclose(cube["era5_tp"], np.array([5, 3, 5]) * 0.006, rtol=1e-5)
+    own = weather(path, ("tp", "sum"), DAYS, tmp_path / "p2")
+    np.testing.assert_allclose(own["era5_tp"], np.array([5, 3, 5]) * 0.006, rtol=1e-5)
+
+
+def test_one_sum_that_shows_it_tells_for_the_others(tmp_path, caplog):
+    """Radiation stays after sunset and is gone at 01; rain of a single hour before midnight shows nothing."""
+    hour = ((TIMES - TIMES.astype("datetime64[D]")) / np.timedelta64(1, "h")).astype(int)
+    light = np.where((hour > 6) & (hour < 19), 1e6, 0.0)[:, None, None]
+    wet = np.where(np.datetime64("2020-03-02T00", "h") == TIMES, 0.006, 0.0)[:, None, None]
+    hourly = store(TIMES, ("ssrd",), values=light).merge(store(TIMES, ("tp",), values=wet))
+    raw = since_midnight(since_midnight(hourly.copy(deep=True), "tp"), "ssrd")
+    path = to_zarr(raw, tmp_path / "a.zarr")
+    for days, step in ((DAYS, 5), (DAYS[1:2], 1)):
+        cube = weather(path, ("tp", "sum", "sr", "sum"), days, tmp_path / f"parts{step}", step_days=step)
+        assert cube["era5_tp"].sum() == pytest.approx(0.006, rel=1e-5)
+        assert cube["era5_sr"][-1] == pytest.approx(12e6 * step, rel=1e-5)
+
+
+def test_store_with_one_value_in_five_days_is_refused_and_no_days_are_derived_from_days(tmp_path):
+    times = TIMES[::120]
+    path = to_zarr(store(times, ("t2m",)), tmp_path / "five.zarr")
+    with pytest.raises(InputError, match="every 5 days"):
+        weather(path, ("t", "mean"), DAYS, tmp_path / "parts")
+    path = to_zarr(store(TIMES[::24], ("t2m", "d2m")), tmp_path / "daily.zarr")
+    for name in ("vpd", "gdd"):
+        with pytest.raises(InputError, match="is derived from hourly values"):
+            weather(path, (name, ""), DAYS, tmp_path / "parts")
+
+
+def test_what_is_derived_is_of_one_cell(tmp_path):
+    """Humidity of a temperature here and a dew point there may be anything."""
+    dataset = store(TIMES, ("t2m", "d2m"))
+    nearest = dataset.t2m.sel(latitude=PLACE[1], longitude=PLACE[0], method="nearest")
+    here = (dataset.latitude == nearest.latitude) & (dataset.longitude == nearest.longitude)
+    dataset["t2m"] = dataset.t2m.where(~here)
+    cube = weather(
+        to_zarr(dataset, tmp_path / "a.zarr"), ("rh", "mean", "dp", "mean"), DAYS, tmp_path / "parts"
+    )
+    other = weather(to_zarr(dataset, tmp_path / "b.zarr"), ("t", "mean"), DAYS, tmp_path / "p2")
+    assert cube.attributes["era5_rh"]["cell_distance_km"] == cube.attributes["era5_dp"]["cell_distance_km"]
+    assert cube.attributes["era5_dp"]["cell_distance_km"] == other.attributes["era5_t"]["cell_distance_km"]
+
+
+def test_file_that_keeps_its_values_in_other_files_is_refused(tmp_path):
+    """A file of somebody else's could make this machine put its own files into a cube."""
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "a.nc"
+    store(TIMES, ("t2m",)).to_netcdf(path, engine="h5netcdf")
+    (tmp_path / "secret.bin").write_bytes(bytes(8 * 1000))
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("x", (1000,), "f8", external=[(str(tmp_path / "secret.bin"), 0, 8000)])
+    with pytest.raises(InputError, match="keeps its values in other files"):
+        weather(path, ("t", "mean"), DAYS, tmp_path / "parts")
 
 
 @pytest.mark.parametrize("raw", [True, False])
