@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from pyproj import CRS
 
 from .attach import rasters, vectors
 from .cube.describe import LayerInfo
@@ -39,7 +40,8 @@ class LayerOrder:
     `method`: of a raster one of `rasters.METHODS` or "auto"; of features "mask", "share", or a rule for what their
     field says ("last", "first", "min", "max", "mean", "sum"), "auto" for mask, or with a field for last.
     `values`: whether features carry the value of a field. `classes`: whether values are classes, None where the
-    numbers decide. `legend`: value (as text) to name, `colours`: value to #rrggbb.
+    numbers decide. `missing`: of a raster (smallest, largest) of values that are missing, beside the file's own nodata,
+    which counts with `own_nodata`. `legend`: value (as text) to name, `colours`: value to #rrggbb.
     """
 
     name: str
@@ -53,6 +55,8 @@ class LayerOrder:
     values: bool = False
     classes: bool | None = None
     units: str = ""
+    missing: tuple = ()
+    own_nodata: bool = True
     legend: dict = field(default_factory=dict)
     colours: dict = field(default_factory=dict)
 
@@ -110,9 +114,10 @@ class GridParameters:
 
 @dataclass(frozen=True)
 class GridResult:
-    """`crs`: as text. `bounds`: (west, south, east, north) in it. `width`, `height` in pixels."""
+    """`crs`: as text, `wkt`: as WKT. `bounds`: (west, south, east, north) in it. `width`, `height` in pixels."""
 
     crs: str
+    wkt: str
     bounds: tuple[float, float, float, float]
     width: int
     height: int
@@ -124,7 +129,10 @@ def grid_of_cube(parameters: GridParameters, progress: Progress) -> GridResult:
     path = cube_path(Path(parameters.cube))
     with read_cube(path) as cube:
         grid = grid_of(cube, path.name)
-        return GridResult(grid.crs, grid.bounds, grid.width, grid.height, tuple(map(str, cube.variables)))
+        wkt = CRS.from_user_input(grid.crs).to_wkt()
+        return GridResult(
+            grid.crs, wkt, grid.bounds, grid.width, grid.height, tuple(map(str, cube.variables))
+        )
 
 
 @dataclass(frozen=True)
@@ -200,7 +208,10 @@ def on_grid(grid: Grid, order: LayerOrder) -> Made:
 
 def _raster(grid: Grid, order: LayerOrder) -> Made:
     classes = bool(order.classes)
-    found = rasters.raster_on(grid, order.path, order.band, order.crs, order.method, classes, order.title)
+    missing = tuple((float(low), float(high)) for low, high in order.missing)
+    found = rasters.raster_on(
+        grid, order.path, order.band, order.crs, order.method, classes, order.title, missing, order.own_nodata
+    )
     attributes = {
         "long_name": order.title
         if order.band == 1

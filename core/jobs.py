@@ -18,8 +18,12 @@ from .progress import Progress
 JOBS = {
     "createdemodata": "demo.create:create_demo_data",
     "buildminicube": "build:build_minicube",
+    "attachlayers": "attach_layers:attach_layers",
+    "cubegrid": "attach_layers:grid_of_cube",
     "describecube": "cube.describe:describe_cube",
     "aggregatetime": "aggregate_cube:aggregate_time",
+    "terrainvariables": "terrain_variables:terrain_variables",
+    "spectralindices": "spectral_indices:spectral_indices",
 }
 
 

@@ -177,6 +177,36 @@ HELP: dict[str, dict[str, str]] = {
         "LOAD": _LOAD,
         "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). Not needed for an estimate.",
     },
+    "attachlayers": {
+        "NAME": "Attach layers",
+        "SHORT": "Makes layers of the project variables of a minicube: rasters and vectors of any kind.",
+        "GROUP": "Cubes",
+        "GROUP_ID": "cubes",
+        "TAGS": "attach layers rasters vectors polygons mask share field classes legend static variables cube minicube",
+        "HELP": (
+            "<p>Brings raster and vector layers onto the grid of a cube and adds each as a variable (y, x). All that "
+            "the cube has stays as it is.</p>"
+            "<p><i>Rasters</i>: any that QGIS opens. Classes (unique values) keep their names and colours. What is "
+            "missing never mixes into values; how much of the cube a layer covers is reported.</p>"
+            "<p><i>Vectors</i>: with the layer's filter and edits that are not saved yet. mask: 1 where a polygon "
+            "holds the pixel's centre, or a line or point touches the pixel; share: the exact share of the pixel that "
+            "polygons cover; or the value of a field, of overlapping features the first, last, min, max, mean or sum. "
+            "Texts become classes.</p>"
+        ),
+        "CUBE": _CUBE,
+        "LAYERS": "Raster and vector layers of the project, or files.",
+        "OPTIONS": (
+            "A row for each layer that needs one: the layer (its id, source, sublayer, name, file name without its "
+            "end, or position 1, 2, ...), the name of the variable (empty: the layer's), the resampling, and the band "
+            "or field (empty: band 1, no field). Resampling of rasters: auto, nearest, bilinear, cubic, average, "
+            "mode, min, max, median; of vectors: auto, mask, share, first, last, min, max, mean, sum. auto: nearest "
+            "where pixels nest and for classes, else bilinear; average (classes: mode) where the layer is finer; of "
+            "vectors the mask, or with a field the last feature's value."
+        ),
+        "REPLACE": "Replace variables of the same name. Else a layer whose name the cube has already is an error.",
+        "LOAD": _LOAD,
+        "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). It may be the cube itself.",
+    },
     "aggregatetime": {
         "NAME": "Aggregate over time",
         "SHORT": "Brings variables of a minicube to steps of days: mean, largest, sum, percentiles of each step.",
@@ -211,6 +241,84 @@ HELP: dict[str, dict[str, str]] = {
         ),
         "LOAD": _LOAD,
         "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). Not the cube itself.",
+    },
+    "spectralindices": {
+        "NAME": "Spectral indices",
+        "SHORT": "Adds spectral indices such as NDVI, EVI or NDWI to a minicube, by their names.",
+        "GROUP": "Cubes",
+        "GROUP_ID": "cubes",
+        "TAGS": "index ndvi evi ndwi nbr savi kndvi vegetation water snow burn spyndex feature day year cube minicube",
+        "HELP": (
+            "<p>Makes a copy of a cube with a variable more for each index, <i>s2_ndvi</i> for NDVI of Sentinel-2; all "
+            "else stays as it is. An index that the cube has already is made anew.</p>"
+            "<p>The indices are the 280 of the catalogue Awesome Spectral Indices (package spyndex), for vegetation, "
+            "water, snow, burns, soil, towns and radar: "
+            "https://awesome-ee-spectral-indices.readthedocs.io/en/latest/list.html. Formula, reference, bands and "
+            "constants are recorded with each variable. Bands are those of Sentinel-2 (s2_B04), else of Landsat "
+            "(ls8_sr_B4) or Sentinel-1 (s1_vv), in whichever cube they are, as reflectance where 1.0 is 100 %.</p>"
+            "<p>Nothing is clipped. A value is missing where a band is missing, where the formula divides by zero, and "
+            "where it has no finite value.</p>"
+        ),
+        "CUBE": _CUBE,
+        "INDICES": "Names of indices, separated by commas, for example NDVI,NDWI,EVI. Not needed for features alone.",
+        "PARAMETERS": (
+            'Constants of the indices as JSON, for example {"L": 0.5}; of one index alone {"SAVI": {"L": 0.5}}. '
+            "Without them each has the value of the catalogue, for example L 1 (in SAVI too, whose authors prefer "
+            "0.5), and central wavelengths are those of the sensor. Indices with kernels (kNDVI) use the Gaussian one "
+            'with sigma 0.5; {"sigma": "mean"} makes it the mean of the two bands of each pixel, as their authors '
+            "recommend."
+        ),
+        "FEATURES": (
+            "What a model may want to know besides. day_of_year: doy (1 to 366) and its place in the year as doy_sin "
+            "and doy_cos, for each date. lonlat: lon and lat of each pixel, in degrees (WGS 84)."
+        ),
+        "LOAD": _LOAD,
+        "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). It may be the cube itself.",
+    },
+    "terrainvariables": {
+        "NAME": "Terrain variables",
+        "SHORT": "Adds slope, aspect, ruggedness, curvature and wetness of the ground to a minicube, at any scales.",
+        "GROUP": "Cubes",
+        "GROUP_ID": "cubes",
+        "TAGS": "terrain dem elevation slope aspect northness eastness ruggedness tri curvature wetness twi topography",
+        "HELP": (
+            "<p>Writes the cube with further variables that do not change with time. What it has stays as it is.</p>"
+            "<p>From an elevation model (a layer) the elevation is read beyond the cube too, so that the cube's edge "
+            "is like its middle. From a variable of the cube it is not: pixels at the edge, whose neighbours are not "
+            "known, are missing.</p>"
+            "<p>At each scale the elevation is brought to pixels of that size, the variable is computed there, and "
+            "brought to the cube's pixels bilinearly: slope_20m, slope_100m. An elevation model that was resampled to "
+            "finer pixels than its own has facets; a scale of its own pixels' size or more avoids them. An average of "
+            "which more than 5 per cent are missing is missing, and so are its neighbours.</p>"
+            "<p>Slope and aspect are Horn's (1981), as of gdaldem; ruggedness is the index of Riley et al. (1999); "
+            "curvature is minus the Laplacian, by Zevenbergen and Thorne (1987), positive where convex upwards; "
+            "twi is the wetness index ln(a / tan b) of Beven and Kirkby (1979), where depressions are filled "
+            "(Barnes et al. 2014), water divides among all lower neighbours (Freeman 1991), and tan b is at least "
+            "0.001. It knows the catchment within 1 km or 32 pixels (the larger) around the cube, so large rivers "
+            "are not told from small ones.</p>"
+        ),
+        "CUBE": _CUBE + " Its CRS must be projected.",
+        "DEM": (
+            "Elevations in metres: a raster layer with a file, of any CRS and pixel size; its first band. It should "
+            "reach beyond the cube: by two pixels of the largest scale, for twi by 1 km or 32 pixels. What it does not "
+            "cover is missing; the log says how much."
+        ),
+        "DEM_VARIABLE": (
+            "In place of a layer: a variable of the cube over y and x that holds elevations in metres, for example "
+            "cop_dem."
+        ),
+        "VARIABLES": (
+            "slope (degrees); northness and eastness (cosine and sine of the aspect: 1 faces north or east by the "
+            "cube's grid; 0 on flat ground, near 0 between pixels that face opposite ways; not weighted by slope); "
+            "ruggedness (m); curvature (1/m); twi (wetness index)."
+        ),
+        "SCALES": (
+            "Sizes of pixels in metres, for example 20,100,500, at most 10000; each makes a variable with the size in "
+            "its name. Empty: one variable, at the pixel of the cube or of the elevation model, whichever is larger. "
+            "A finer scale is computed at that pixel, with a warning."
+        ),
+        "LOAD": _LOAD,
+        "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). It may be the cube itself.",
     },
     "loadminicube": {
         "NAME": "Load minicube",

@@ -138,7 +138,7 @@ class Parameters:
             "Give every row all its cells, one after the other.",
         )
 
-    def json_object(self, name: str) -> dict[str, Any]:
+    def json_object(self, name: str, example: str = '{"B11": "bilinear"}') -> dict[str, Any]:
         """The JSON object of a text, {} when none was given."""
         text = self.text(name)
         if not text:
@@ -146,9 +146,9 @@ class Parameters:
         try:
             value = json.loads(text)
         except ValueError as error:
-            raise InputError(f"{name} is not JSON: {text}.", 'For example: {"B11": "bilinear"}.') from error
+            raise InputError(f"{name} is not JSON: {text}.", f"For example: {example}.") from error
         if not isinstance(value, dict):
-            raise InputError(f"{name} is no JSON object: {text}.", 'For example: {"B11": "bilinear"}.')
+            raise InputError(f"{name} is no JSON object: {text}.", f"For example: {example}.")
         return value
 
     def credentials(self, name: str) -> dict[str, str]:
@@ -193,6 +193,26 @@ class Parameters:
             raise InputError(f"{name} is missing.", "Give the path of a minicube.")
         return self._absolute(path)
 
+    def layers(self, name: str) -> list[Any]:
+        """The layers that were chosen, in their order. Raises `InputError` for one that is not there or not valid."""
+        if not self.given(name):
+            return []
+        layers = self._algorithm.parameterAsLayerList(self._values, name, self._context)
+        given = self._values.get(name)
+        wanted = len(given) if isinstance(given, (list, tuple)) else len(str(given).split(";"))
+        if len(layers) < wanted:
+            raise InputError(f"{name}: {wanted - len(layers)} of {wanted} layers cannot be opened: {given}.")
+        for layer in layers:
+            if not layer.isValid():
+                raise InputError(
+                    f"The layer {layer.name()} is not valid.", "Repair its source, or leave it out."
+                )
+        return list(layers)
+
+    def transform_context(self) -> Any:
+        """How the project changes between CRS."""
+        return self._context.transformContext()
+
     def raster_file(self, name: str) -> str:
         """The file of a raster layer, or "" when none was given."""
         if not self.given(name):
@@ -206,6 +226,15 @@ class Parameters:
                 f"{name} is a layer without a file: {layer.name()}.", "Export it to a GeoTIFF first."
             )
         return self._absolute(path)
+
+    def raster_settings(self, name: str) -> dict[str, Any]:
+        """What a raster layer says other than its file: its `crs` as text ("" for none), and ranges of numbers that are
+        `missing`."""
+        if not self.given(name):
+            return {"crs": "", "missing": []}
+        layer = self._algorithm.parameterAsRasterLayer(self._values, name, self._context)
+        missing = [[each.min(), each.max()] for each in layer.dataProvider().userNoDataValues(1)]
+        return {"crs": crs_text(layer.crs()) if layer.crs().isValid() else "", "missing": missing}
 
     def output(self, name: str) -> str:
         """The absolute path of a file or folder to write; a temporary one when the user asked for that."""

@@ -6,14 +6,26 @@ from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from .algorithms.aggregatetime import AggregateTime
+from .algorithms.attachlayers import AttachLayers
 from .algorithms.buildminicube import BuildMinicube
 from .algorithms.createdemodata import CreateDemoData
 from .algorithms.loadminicube import LoadMinicube
 from .algorithms.setupenvironment import SetUpEnvironment
+from .algorithms.spectralindices import SpectralIndices
+from .algorithms.terrainvariables import TerrainVariables
 from .base import ICON
 from .project import loader
 
-ALGORITHMS = (SetUpEnvironment, CreateDemoData, BuildMinicube, AggregateTime, LoadMinicube)
+ALGORITHMS = (
+    SetUpEnvironment,
+    CreateDemoData,
+    BuildMinicube,
+    AttachLayers,
+    AggregateTime,
+    SpectralIndices,
+    TerrainVariables,
+    LoadMinicube,
+)
 
 
 class MinicuberProvider(QgsProcessingProvider):

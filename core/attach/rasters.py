@@ -35,24 +35,35 @@ class OnGrid:
     description: str
 
 
-def raster_on(grid: Grid, path: str, band: int, crs: str, choice: str, classes: bool, title: str) -> OnGrid:
+def raster_on(
+    grid: Grid,
+    path: str,
+    band: int,
+    crs: str,
+    choice: str,
+    classes: bool,
+    title: str,
+    missing: tuple[tuple[float, float], ...] = (),
+    own_nodata: bool = True,
+) -> OnGrid:
     """Band number `band` (from 1) of a file that GDAL reads, with its scale and offset.
 
     `crs`: in place of the file's, empty for that. `choice`: one of `METHODS`, or "auto" for the default of the
     contract: copied where lattices are equal, nearest where pixels nest and for classes, bilinear where they are
-    coarser, average (classes: mode) where they are finer. Missing pixels never mix into values. Raises `InputError`
+    coarser, average (classes: mode) where they are finer. `missing`: (smallest, largest) of stored numbers that are
+    missing too; `own_nodata`: whether the file's own are. Missing pixels never mix into values. Raises `InputError`
     naming the layer `title`.
     """
     try:
         with rasterio.open(path) as source:
             if not 1 <= band <= source.count:
                 raise InputError(f"The layer {title} has no band {band}.", f"It has {source.count}.")
-            return _on_grid(grid, source, band, crs, choice, classes, title)
+            return _on_grid(grid, source, band, crs, choice, classes, title, missing, own_nodata)
     except RasterioError as error:
         raise InputError(f"The layer {title} cannot be read ({_short(error)}).") from error
 
 
-def _on_grid(grid, source, band, crs, choice, classes, title) -> OnGrid:
+def _on_grid(grid, source, band, crs, choice, classes, title, missing, own_nodata) -> OnGrid:
     own = short_crs(source.crs.to_wkt()) if source.crs else ""
     crs = checked_crs(crs, f"The CRS of {title}") if crs else own
     if not crs:
@@ -66,10 +77,10 @@ def _on_grid(grid, source, band, crs, choice, classes, title) -> OnGrid:
     if copied:
         rows, columns, window = overlap(source, place, grid)
         if window is not None:
-            pixels = source.read(band, window=window, masked=True).astype(np.float64).filled(np.nan)
+            pixels = _read(source, band, window, missing, own_nodata)
             out[rows, columns] = enlarged(pixels, place, rows, columns)
     else:
-        _warp(source, band, crs, grid, method, out)
+        _warp(source, band, crs, grid, method, out, missing, own_nodata)
     scale, offset = source.scales[band - 1] or 1.0, source.offsets[band - 1] or 0.0
     if (scale, offset) != (1.0, 0.0):
         out = out * scale + offset
@@ -83,35 +94,40 @@ def _on_grid(grid, source, band, crs, choice, classes, title) -> OnGrid:
     )
 
 
-def _warp(source, band: int, crs: str, grid: Grid, method: Resampling, out: np.ndarray) -> None:
-    """Warp a band into `out`; of a file with a mask or an alpha band what these hide is missing."""
-    nodata = source.nodatavals[band - 1]
+def _read(source, band: int, window, missing, own_nodata: bool) -> np.ndarray:
+    """Pixels of a window, float64 with NaN for all that is missing."""
+    values = source.read(band, window=window).astype(np.float64)
+    if own_nodata:
+        values[source.read_masks(band, window=window) == 0] = np.nan
+    for low, high in missing:
+        values[(values >= low) & (values <= high)] = np.nan
+    return values
+
+
+def _warp(
+    source, band: int, crs: str, grid: Grid, method: Resampling, out: np.ndarray, missing, own_nodata
+) -> None:
+    """Warp a band into `out`. GDAL knows one number for missing; where more is, the pixels are read before."""
+    nodata = source.nodatavals[band - 1] if own_nodata else None
     shared = {
         "src_crs": crs,
         "dst_crs": grid.crs,
         "dst_transform": grid.geobox.transform,
         "resampling": method,
+        "dst_nodata": math.nan,
     }
-    masked = nodata is None and not all(flag.name == "all_valid" for flag in source.mask_flag_enums[band - 1])
-    if not masked:
+    everywhere = all(flag.name == "all_valid" for flag in source.mask_flag_enums[band - 1])
+    if not missing and (nodata is not None or everywhere):
         reproject(
-            rasterio.band(source, band), out, src_transform=source.transform, src_nodata=nodata, dst_nodata=math.nan,
-            init_dest_nodata=True, **shared,
+            rasterio.band(source, band), out, src_transform=source.transform, src_nodata=nodata, init_dest_nodata=True,
+            **shared,
         )  # fmt: skip
         return
-    window = window_below(source, crs, grid, placement(source.transform, crs, grid).ratio, Resampling.cubic)
-    if window is None:
-        return
-    values = source.read(band, window=window).astype(np.float64)
-    values[source.read_masks(band, window=window) == 0] = np.nan
-    reproject(
-        values,
-        out,
-        src_transform=source.window_transform(window),
-        src_nodata=math.nan,
-        dst_nodata=math.nan,
-        **shared,
-    )
+    ratio = placement(source.transform, crs, grid).ratio
+    window = window_below(source, crs, grid, ratio, Resampling.cubic)
+    if window is not None:
+        values = _read(source, band, window, missing, own_nodata)
+        reproject(values, out, src_transform=source.window_transform(window), src_nodata=math.nan, **shared)
 
 
 def _short(error: Exception) -> str:

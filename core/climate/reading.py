@@ -399,8 +399,8 @@ class Store:
         looks = False if step >= DAY else runs_from_midnight(stamps, values, step)
         if looks:
             log.warning(
-                "%s of %s rises through every day and falls after midnight: it is taken as accumulated since 00 UTC, as "
-                "in raw ERA5-Land.",
+                "%s of %s rises through every day and falls after midnight: it is taken as accumulated since 00 UTC, "
+                "as in raw ERA5-Land.",
                 variable.long_name,
                 self.entry.title,
             )

@@ -58,13 +58,13 @@ def copy_variable(
     dims = tuple("time" if axis is not None and dim == axis.dim else str(dim) for dim in variable.dims)
     attributes = _attributes(variable.attrs, dims, kept, axis)
     kind = cube.variables[name].dtype.kind
-    if kind in "OSU" and dims:
+    if kind in "OSUT" and dims:  # T: numpy's own strings, which come of Zarr
         text = cube.variables[name].transpose(*variable.dims).values
         text = text if axis is None else text[axis.order]
         writer.add(name, dims, _words(text), **attributes)
         return
     if variable.dtype.kind == "M":  # the coordinate of a dimension, which comes decoded
-        _copy_dates(writer, cube.variables[name], name, dims, attributes, kept)
+        _copy_dates(writer, variable, name, dims, attributes, kept)
         return
     dtype = np.dtype("uint8") if variable.dtype.kind == "b" else variable.dtype.newbyteorder("=")
     if dtype.kind not in "iuf":
@@ -84,6 +84,16 @@ def copy_variable(
         writer.put(name, tuple(place.values()), variable.isel(where).values.astype(dtype))
 
 
+def stored_dates(variable: xr.Variable, order: np.ndarray | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+    """The numbers that the dates of a dimension were stored as, and the attributes that say what they count: bounds
+    count the same."""
+    encoded = xr.conventions.encode_cf_variable(
+        xr.Variable(variable.dims, variable.values, {}, variable.encoding)
+    )
+    values = encoded.values if order is None else encoded.values[order]
+    return values, {key: encoded.attrs[key] for key in ("units", "calendar")}
+
+
 def _copy_dates(
     writer: CubeWriter,
     variable: xr.Variable,
@@ -92,22 +102,10 @@ def _copy_dates(
     attributes: dict,
     kept: Collection[str],
 ) -> None:
-    """The coordinate of a time dimension: whole days where they are, else seconds."""
-    stamps = variable.values.astype("datetime64[s]")
-    days = stamps.astype("datetime64[D]")
-    whole = bool((days == stamps).all())
+    """The coordinate of a time dimension."""
     bounds = variable.attrs.get("bounds") or variable.encoding.get("bounds")
-    writer.add(
-        name,
-        dims,
-        days.astype("int32") if whole else stamps.astype("int64"),
-        **{
-            **attributes,
-            "units": f"{'days' if whole else 'seconds'} since 1970-01-01",
-            "calendar": "standard",
-            "bounds": bounds if bounds in kept else "",
-        },
-    )
+    values, counted = stored_dates(variable)
+    writer.add(name, dims, values, **{**attributes, **counted, "bounds": bounds if bounds in kept else ""})
 
 
 def _attributes(

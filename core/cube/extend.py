@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..progress import Progress
 from ..timeline import now
 from .axes import time_axis
-from .copying import copy_variable
+from .copying import copy_variable, stored_dates
 from .describe import LayerInfo, describe_layers, title_of, what_to_show
 from .encoding import GRID_MAPPING
 from .layers import fresh_layers
@@ -84,11 +84,10 @@ def check_names(names: Collection[str], cube: xr.Dataset, replace: bool) -> None
 
 def _write(part, cube, packed, name, names, add, what, progress) -> None:
     axis = time_axis(cube, "time", name)
-    days = axis.days.astype("datetime64[D]").astype(object).tolist()
+    time = stored_dates(packed.variables["time"], axis.order)
     centres = {each: cube[each].values for each in ("y", "x")}
-    with open_cube(
-        part, grid_of(cube, name), days, (), _global_attributes(packed.attrs, name, what), centres
-    ) as writer:
+    attributes = _global_attributes(packed.attrs, name, what)
+    with open_cube(part, grid_of(cube, name), [], (), attributes, centres, time) as writer:
         copied = [str(each) for each in cube.variables if each not in (*OF_THE_AXES, *names)]
         kept = {*copied, *names, *cube.dims, GRID_MAPPING}
         for number, each in enumerate(copied):

@@ -33,13 +33,15 @@ def open_cube(
     variables: Iterable[Variable],
     attributes: dict[str, Any],
     centres: dict[str, np.ndarray] | None = None,
+    time: tuple[np.ndarray, dict[str, Any]] | None = None,
 ) -> CubeWriter:
     """Begin a cube in the temporary file (NetCDF) or empty folder (Zarr) that `part_output` made.
 
     `days`: its time axis. `attributes`: those of the whole; empty ones and None are left out. `centres`: the
-    coordinates x and y to the last bit, where they are another cube's.
+    coordinates x and y to the last bit, where they are another cube's; `time`: likewise the stored numbers of its
+    dates, in the place of `days`, with the attributes that say what they count.
     """
-    return CubeWriter(_store(Path(path)), grid, days, variables, attributes, centres)
+    return CubeWriter(_store(Path(path)), grid, days, variables, attributes, centres, time)
 
 
 def _store(path: Path):
@@ -64,23 +66,31 @@ class CubeWriter:
         variables: Iterable[Variable],
         attributes: dict[str, Any],
         centres: dict[str, np.ndarray] | None = None,
+        time: tuple[np.ndarray, dict[str, Any]] | None = None,
     ) -> None:
         self.variables = {variable.name: variable for variable in variables}
         self.clipped = dict.fromkeys(self.variables, 0)
         self._store = store
-        self._sizes = {"time": len(days), "y": grid.height, "x": grid.width}
+        if time is None:
+            counted = {"units": "days since 1970-01-01", "calendar": "standard"}
+            time = np.array([(day - EPOCH).days for day in days], dtype="int32"), counted
+        self._sizes = {"time": len(time[0]), "y": grid.height, "x": grid.width}
         try:
-            self._make(grid, days, attributes, centres or {"y": grid.y, "x": grid.x})
+            self._make(grid, time, attributes, centres or {"y": grid.y, "x": grid.x})
         except BaseException:
             self._store.close()
             raise
 
     def _make(
-        self, grid: Grid, days: list[dt.date], attributes: dict[str, Any], centres: dict[str, np.ndarray]
+        self,
+        grid: Grid,
+        time: tuple[np.ndarray, dict[str, Any]],
+        attributes: dict[str, Any],
+        centres: dict[str, np.ndarray],
     ) -> None:
         self._store.dimensions(self._sizes)
         self.describe(None, Conventions="CF-1.11", **attributes)
-        self._coordinates(grid, days, centres)
+        self._coordinates(grid, time, centres)
         chunks = tuple(min(size, chunk) for size, chunk in zip(self._sizes.values(), CHUNK, strict=True))
         for variable in self.variables.values():
             encoding = variable.encoding
@@ -90,18 +100,16 @@ class CubeWriter:
                 **{**variable.attributes, **encoding.attributes(), "grid_mapping": GRID_MAPPING},
             )
 
-    def _coordinates(self, grid: Grid, days: list[dt.date], centres: dict[str, np.ndarray]) -> None:
-        self.add(
-            "time",
-            ("time",),
-            np.array([(day - EPOCH).days for day in days], dtype="int32"),
-            standard_name="time",
-            long_name="UTC date of the first acquisition",
-            units="days since 1970-01-01",
-            calendar="standard",
-            units_metadata="leap_seconds: none",
-            axis="T",
-        )
+    def _coordinates(
+        self, grid: Grid, time: tuple[np.ndarray, dict[str, Any]], centres: dict[str, np.ndarray]
+    ) -> None:
+        said = {
+            "standard_name": "time",
+            "long_name": "UTC date of the first acquisition",
+            "units_metadata": "leap_seconds: none",
+            "axis": "T",
+        }
+        self.add("time", ("time",), time[0], **{**said, **time[1]})
         for name in ("y", "x"):
             standard_name, units = f"projection_{name}_coordinate", unit_of(grid.crs)[0]
             if CRS.from_user_input(grid.crs).is_geographic:

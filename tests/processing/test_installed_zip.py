@@ -8,7 +8,15 @@ import zipfile
 import helpers
 import pytest
 
-IDS = ("aggregatetime", "buildminicube", "createdemodata", "loadminicube", "setupenvironment")
+IDS = (
+    "aggregatetime",
+    "buildminicube",
+    "createdemodata",
+    "loadminicube",
+    "setupenvironment",
+    "spectralindices",
+    "terrainvariables",
+)
 
 
 @pytest.fixture(scope="module")

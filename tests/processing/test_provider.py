@@ -22,6 +22,16 @@ FROZEN = {
     "aggregatetime": {
         "CUBE": None, "VARIABLES": None, "STEP_DAYS": 5, "LIKE": None, "LOAD": True, "OUTPUT": None,
     },
+    "spectralindices": {
+        "CUBE": None, "INDICES": None, "PARAMETERS": None, "FEATURES": [], "LOAD": True, "OUTPUT": None,
+    },
+    "attachlayers": {
+        "CUBE": None, "LAYERS": None, "OPTIONS": None, "REPLACE": True, "LOAD": True, "OUTPUT": None,
+    },
+    "terrainvariables": {
+        "CUBE": None, "DEM": None, "DEM_VARIABLE": None, "VARIABLES": ["slope", "northness", "eastness"],
+        "SCALES": None, "LOAD": True, "OUTPUT": None,
+    },
     "loadminicube": {"CUBE": None, "VARIABLES": None, "PER_DATE": False},
 }  # fmt: skip
 OUTPUTS = {
@@ -29,6 +39,9 @@ OUTPUTS = {
     "createdemodata": {"OUTPUT", "CATALOG", "EXTENT", "START", "END", "ERA5", "LAYERS"},
     "buildminicube": {"OUTPUT", "N_ITEMS", "N_DATES", "ESTIMATED_MB", "ESTIMATED_DOWNLOAD_MB"},
     "aggregatetime": {"OUTPUT"},
+    "spectralindices": {"OUTPUT"},
+    "attachlayers": {"OUTPUT", "COVERAGE"},
+    "terrainvariables": {"OUTPUT"},
     "loadminicube": set(),
 }
 BANDS = [
