@@ -21,6 +21,12 @@ from .options import OptionsFactory
 MENU = "&Minicuber"
 
 
+IN_MENU = (
+    "attachlayers", "terrainvariables", "spectralindices", "aggregatetime", "loadminicube", "createdemodata",
+    "setupenvironment",
+)  # fmt: skip
+
+
 class MinicuberPlugin:
     """`initProcessing` is all that `qgis_process` calls; `initGui` adds the desktop's part."""
 
@@ -45,7 +51,7 @@ class MinicuberPlugin:
         self.toolbar = self.iface.addToolBar("Minicuber")
         self.toolbar.setObjectName("MinicuberToolBar")
         self._add_action("build", tr("Build minicube from canvas"), self.build_from_canvas, toolbar=True)
-        for name in ("loadminicube", "createdemodata", "setupenvironment"):
+        for name in IN_MENU:
             self._add_action(name, tr(HELP[name]["NAME"]) + "…", self._opener(name))
         self.options = OptionsFactory()
         self.iface.registerOptionsWidgetFactory(self.options)

@@ -182,6 +182,21 @@ class MinicuberAlgorithm(QgsProcessingAlgorithm):
             QgsProcessingParameterBoolean("LOAD", "Load the result into the project", True, optional=True)
         )
 
+    def show(self, result: dict[str, Any], load: bool, feedback) -> None:
+        """Show the cube that a job wrote: its layers, where `load` says so, and where it is. What is open of an
+        earlier cube of that name is brought up to date in any case."""
+        if result["layers"]:
+            self.load(
+                result["title"],
+                result["output"],
+                result["layers"],
+                feedback,
+                by_date=None,
+                only_open=not load,
+            )
+        if result["output"]:
+            self.announce(result["output"])
+
     @staticmethod
     def core_python() -> CorePython:
         """The Python of the core. Raises `EnvironmentProblem` that says how to get one."""

@@ -66,16 +66,6 @@ class AttachLayers(MinicuberAlgorithm):
             "replace": self._replace,
         }
         result = self.run_core("attachlayers", order, feedback)
-        if result["layers"]:
-            # What is open of an earlier cube of that name is brought up to date in any case.
-            self.load(
-                result["title"],
-                result["output"],
-                result["layers"],
-                feedback,
-                by_date=None,
-                only_open=not self._load,
-            )
-        self.announce(result["output"])
+        self.show(result, self._load, feedback)
         coverage = ", ".join(f"{name}: {share:g}" for name, share in result["coverage"].items())
         return {"OUTPUT": result["output"], "COVERAGE": coverage}

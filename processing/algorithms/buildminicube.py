@@ -243,18 +243,7 @@ class BuildMinicube(MinicuberAlgorithm):
             "chunk_cache": chunk_cache(),
         }
         result = self.run_core("buildminicube", order, feedback)
-        if result["layers"]:
-            # What is open of an earlier cube of that name is brought up to date in any case.
-            self.load(
-                result["title"],
-                result["output"],
-                result["layers"],
-                feedback,
-                by_date=None,
-                only_open=not self._load,
-            )
-        if result["output"]:
-            self.announce(result["output"])
+        self.show(result, self._load, feedback)
         return {
             "OUTPUT": result["output"] or None,
             "N_ITEMS": result["n_items"],

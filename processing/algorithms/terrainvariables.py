@@ -56,15 +56,5 @@ class TerrainVariables(MinicuberAlgorithm):
 
     def work(self, feedback) -> dict[str, Any]:
         result = self.run_core("terrainvariables", self._order, feedback)
-        if result["layers"]:
-            # What is open of an earlier cube of that name is brought up to date in any case.
-            self.load(
-                result["title"],
-                result["output"],
-                result["layers"],
-                feedback,
-                by_date=None,
-                only_open=not self._load,
-            )
-        self.announce(result["output"])
+        self.show(result, self._load, feedback)
         return {"OUTPUT": result["output"]}

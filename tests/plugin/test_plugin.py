@@ -106,6 +106,10 @@ def test_menu_and_toolbar_lead_to_every_algorithm(plugin):
     texts = [action.text() for action in plugin.iface.menu]
     assert texts == [
         "Build minicube from canvas",
+        "Attach layers…",
+        "Terrain variables…",
+        "Spectral indices…",
+        "Aggregate over time…",
         "Load minicube…",
         "Create demo data…",
         "Set up environment…",
