@@ -222,7 +222,8 @@ CLIMATE_BLANKS = ("{year}", "{month}", "{variable}")
 class ClimateStore:
     """One store of climate data. `id` and `aliases`: the names of the preset, lower case.
 
-    `url`: of the store, or, with the blanks {year}, {month} (two digits) and {variable}, of many files; s3, http(s).
+    `url`: of the store, or, with the blanks {year}, {month} (two digits) and {variable}, of many files; s3, http(s);
+    empty for one that every user has at another place: that follows the id, as in `esdl-daily:/data/era5.zarr`.
     `urls`: our variable -> the url where that one lies elsewhere. `variables`: our variable -> the store's name.
     `units`: our variable -> its units there where the store itself does not say. `group`: within the store.
     `accumulated`: whether sums (tp, sr) are of the hour that ends at the stamp, or run from 00 UTC on ("day").

@@ -55,7 +55,12 @@ class Registry:
     def climate_store(self, text: str) -> ClimateStore | None:
         """The store of climate data that a text names: a preset's name, in capitals or not, or its address."""
         name, place = text.strip().lower(), place_of(text)
+        before, colon, after = text.strip().partition(":")
         for store in self.climate:
+            if colon and not store.url and before.lower() in (store.id, *store.aliases):
+                return dataclasses.replace(store, url=after)
+            if not store.url:
+                continue
             if name in (store.id, *store.aliases) or text.strip() == store.url:
                 return store
             if place and place == place_of(store.url):

@@ -125,6 +125,7 @@ class PatientStore(WrapperStore[Store]):
             str, bytes
         ] = {}  # what has one dimension is asked for more than once when it is decoded
         self.fetched = 0
+        self.distrusts = False  # what is kept: it is asked for again, and kept anew
 
     def _with_store(self, store: Store) -> PatientStore:
         return type(self)(store, self._address, self._cache, self._names)
@@ -136,7 +137,9 @@ class PatientStore(WrapperStore[Store]):
         # Of a shard, ranges are asked for.
         address = f"{self._address}/{key}?{self._state(key)} {byte_range or ''}" if is_chunk else ""
         if is_chunk:
-            kept = self._axes.get(address) or await asyncio.to_thread(self._cache.get, address)
+            kept = self._axes.get(address)
+            if kept is None and not self.distrusts:
+                kept = await asyncio.to_thread(self._cache.get, address)
             if kept is not None:
                 return prototype.buffer.from_bytes(kept)
         found = await self._patiently(key, prototype, byte_range)

@@ -75,6 +75,12 @@ class Opener:
         """Bytes of chunks and metadata that came from servers, of Zarr stores."""
         return sum(store.fetched for store in self.remote)
 
+    def distrust(self) -> bool:
+        """Ask the servers again for what was kept of them: a damaged answer may be among it. Whether there is any."""
+        for store in self.remote:
+            store.distrusts = True
+        return bool(self.remote)
+
     def check(self) -> None:
         """Raises `InputError` when the store wants a token or keys that nobody has given."""
         entry = self._entry

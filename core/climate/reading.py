@@ -360,7 +360,7 @@ class Store:
                 array = array.isel({dim: _as_slice(wanted)})
                 order.append(dim)
         try:
-            array = array.load()
+            array = self._loaded(array)
         except MinicuberError:
             raise
         except Exception as error:
@@ -378,6 +378,15 @@ class Store:
         values = np.asarray(merged, np.float64).reshape(stop - start, len(rows), len(columns))
         factor, shift = conversion(variable, self._units(variable, raw), float(step / np.timedelta64(1, "s")))
         return raw.stamps[start:stop], values * factor + shift
+
+    def _loaded(self, array: xr.DataArray) -> xr.DataArray:
+        """The array with its values; asked for twice where those that were kept of an earlier run are damaged."""
+        try:
+            return array.load()
+        except (ValueError, RuntimeError):
+            if not self._opener.distrust():
+                raise
+            return array.load()
 
     def _units(self, variable: ClimateVariable, raw: Raw) -> str:
         return str(raw.array.attrs.get("units") or self.entry.units.get(variable.name) or variable.units)

@@ -847,3 +847,33 @@ def test_values_that_are_read_do_not_depend_on_the_threads(serve, tmp_path):
     wind = xr.DataArray(np.hypot(u, v), {"time": TIMES}, "time")
     np.testing.assert_allclose(one["era5_wind_10"], plain(wind, DAYS, "mean"), rtol=1e-6)
     assert PartStore(tmp_path / "a").n_finished == 7
+
+
+def test_daily_store_of_the_earth_system_data_lab(tmp_path):
+    """Values of days, at their beginning, under the names that earthnet-minicuber reads."""
+    names = {"t2m": "t", "t2mmax": "maxt", "t2mmin": "mint", "tp": "tp"}
+    days = hours("2020-02-22", "2020-03-07")[::24]
+    path = to_zarr(store(days, names, units={"t2mmax": "K", "t2mmin": "K"}), tmp_path / "esdl.zarr")
+    choice = ("t", "mean", "maxt", "max", "mint", "min", "tp", "sum")
+    cube = weather(f"esdl-daily:{path}", choice, days_of("2020-02-27", "2020-03-01"), tmp_path / "parts")
+    point = xr.open_zarr(path).sel(latitude=PLACE[1], longitude=PLACE[0], method="nearest").load()
+    step = point.sel(time=slice("2020-02-28", "2020-03-01"))
+    wanted = {"t": step.t2m.mean(), "maxt": step.t2mmax.max(), "mint": step.t2mmin.min(), "tp": step.tp.sum()}
+    for name, value in wanted.items():
+        np.testing.assert_allclose(cube[f"era5_{name}"][1], value, rtol=1e-6)
+
+
+def test_damaged_answer_that_was_kept_is_asked_for_again(serve, tmp_path):
+    """A page of a hotel's network in place of a chunk must not break every run for a week."""
+    path = to_zarr(store(hours("2020-02-22", "2020-03-07")), tmp_path / "store.zarr", (400, 3, 3))
+    server, days = serve(tmp_path), days_of("2020-02-27", "2020-03-01")
+    server.rule = lambda asked: (
+        {"body": b"<html>Sign in</html>"} if "/t2m/" in asked.path and asked.path[-1].isdigit() else None
+    )
+    url = f"{server.url}/store.zarr"
+    with pytest.raises(SourceError, match="cannot be read"):
+        weather(url, ("t", "mean"), days, tmp_path / "parts", cache=tmp_path / "chunks")
+    server.rule = lambda asked: None
+    cube = weather(url, ("t", "mean"), days, tmp_path / "parts", cache=tmp_path / "chunks")
+    assert np.isfinite(cube["era5_t"]).all()
+    assert path.exists()
