@@ -23,6 +23,7 @@ from minicuber.core.terrain.elevation import bring_to, elevation_on, model_of_ar
 from minicuber.core.terrain.lattices import checked_scales
 from minicuber.core.terrain_variables import SAID, TerrainParameters, terrain_variables
 from pyproj import CRS, Transformer
+from rasterio.env import GDALVersion
 
 UTM = "EPSG:32632"
 ALL = tuple(SAID)
@@ -382,7 +383,9 @@ def test_real_model_is_as_gdalwarp_and_gdaldem_have_it(make, shared, tmp_path):
     ]
     size = ["-te", west, south, east, north, "-tr", "90", "90"]
     subprocess.run([*warp, grid.crs, *size, str(dem), str(warped)], check=True)
-    for name, what, most in (("slope", ["slope"], 1e-4), ("ruggedness", ["TRI", "-alg", "Riley"], 1e-4)):
+    # GDAL before 3.11 weighs the parts of pixels at the edges of an average a little differently.
+    most = 1e-4 if GDALVersion.runtime().at_least("3.11") else 0.05
+    for name, what in (("slope", ["slope"]), ("ruggedness", ["TRI", "-alg", "Riley"])):
         made = tmp_path / f"{name}.tif"
         subprocess.run(["gdaldem", what[0], str(warped), str(made), *what[1:], "-q"], check=True)
         with rasterio.open(made) as file:
