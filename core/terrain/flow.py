@@ -84,8 +84,8 @@ def _neighbours(width: int) -> tuple[int, ...]:
 
 
 def _gathered(surface: np.ndarray, dx: float, dy: float) -> tuple[np.ndarray, float]:
-    """What each pixel gathers: its own area and the shares of the higher neighbours' areas. From the highest pixel to the
-    lowest these equations are a triangle, which is solved at once."""
+    """What each pixel gathers: its own area and the shares of the higher neighbours' areas. From the highest pixel to
+    the lowest these equations are a triangle, which is solved at once."""
     padded = np.pad(surface, 1, constant_values=np.nan)
     known = np.isfinite(padded).ravel()
     heights = padded.ravel()

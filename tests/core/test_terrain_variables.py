@@ -384,7 +384,7 @@ def test_real_model_is_as_gdalwarp_and_gdaldem_have_it(make, shared, tmp_path):
     size = ["-te", west, south, east, north, "-tr", "90", "90"]
     subprocess.run([*warp, grid.crs, *size, str(dem), str(warped)], check=True)
     # GDAL before 3.11 weighs the parts of pixels at the edges of an average a little differently.
-    most = 1e-4 if GDALVersion.runtime().at_least("3.11") else 0.05
+    most = 1e-4 if GDALVersion.runtime().at_least("3.11") else 0.1  # degrees, metres
     for name, what in (("slope", ["slope"]), ("ruggedness", ["TRI", "-alg", "Riley"])):
         made = tmp_path / f"{name}.tif"
         subprocess.run(["gdaldem", what[0], str(warped), str(made), *what[1:], "-q"], check=True)
