@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 from osgeo import gdal
-from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProcessingModelAlgorithm, QgsProject
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingModelAlgorithm,
+    QgsProject,
+)
 
 MODELS = sorted((Path(__file__).resolve().parents[2] / "resources/models").glob("*.model3"))
 
@@ -40,6 +46,8 @@ def test_model_runs_from_an_extent_to_the_cube(model, demo, tmp_path):
         "climate": demo["ERA5"], "layers": demo["LAYERS"], "indices": "NDVI,NDWI", **ends,
     }  # fmt: skip
     _, ok = model.run(values, context, feedback, {}, False)
+    QgsApplication.processEvents()
+    QgsProject.instance().clear()  # it loads the cube
     assert ok, feedback.textLog()
     group = gdal.OpenEx(output, gdal.OF_MULTIDIM_RASTER).GetRootGroup()
     assert {"s2_B08", "s2_mask", "era5_t", "era5_tp", "dem", "forest_mask", "s2_ndvi", "s2_ndwi"} <= set(
