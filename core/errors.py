@@ -42,6 +42,10 @@ class SourceError(MinicuberError):
         self.refused = refused
 
 
+class AbsentError(SourceError):
+    """What was asked for is not there."""
+
+
 class StorageError(MinicuberError):
     """A result could not be written or an existing one not be read."""
 

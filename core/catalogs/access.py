@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import os
 import threading
-from base64 import b64encode
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -19,7 +17,7 @@ from ..errors import InputError, SourceError
 from ..secrets import redacted
 from ..timeline import UTC, parse_instant
 from .entries import S3, Catalog
-from .http import TIMEOUT, Credentials, bound_auth, new_session, origin, reason
+from .http import TIMEOUT, Credentials, basic, bound_auth, new_session, origin, reason
 from .ranges import Ranges
 from .registry import Registry
 
@@ -106,15 +104,9 @@ class Access:
 
     def _keys(self) -> dict[str, str]:
         """GDAL's settings with the user's keys, else with those of the environment."""
-        if self._credentials.username:
-            return {
-                "AWS_ACCESS_KEY_ID": self._credentials.username,
-                "AWS_SECRET_ACCESS_KEY": self._credentials.password,
-                "AWS_SESSION_TOKEN": "",  # one in the environment belongs to other keys
-            }
+        keys = self._credentials.s3_keys
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-        found = {name: os.environ[name] for name in names if os.environ.get(name)}
-        return found if set(names[:2]) <= set(found) else {}
+        return dict(zip(names, keys, strict=True)) if keys else {}
 
     def _s3_options(self, href: str) -> dict[str, str]:
         s3 = self._registry.s3_for(href, self._catalog)
@@ -148,8 +140,9 @@ class Access:
         if not given.header:
             login = f"{given.username}:{given.password}"
             options = {"GDAL_HTTP_USERPWD": login, "GDAL_HTTP_AUTH": "BASIC"}
-            code = b64encode(login.encode()).decode()
-            return Address(path, options, url=href, headers={"Authorization": f"Basic {code}"})
+            return Address(
+                path, options, url=href, headers={"Authorization": basic(given.username, given.password)}
+            )
         if given.header.lower() != "authorization":
             # Any other header GDAL would send along to wherever a redirect leads.
             end = self._end_of(href)

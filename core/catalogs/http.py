@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
+from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -61,6 +63,21 @@ class Credentials:
     @property
     def given(self) -> bool:
         return bool(self.username or self.header)
+
+    @property
+    def s3_keys(self) -> tuple[str, str, str] | None:
+        """(access key, secret key, session token) of an object store: the user's, else those of the environment; None
+        where there are none."""
+        if self.username:
+            return self.username, self.password, ""  # a token in the environment belongs to other keys
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        key, secret, token = (os.environ.get(name, "") for name in names)
+        return (key, secret, token) if key and secret else None
+
+
+def basic(username: str, password: str) -> str:
+    """The value of the header Authorization of HTTP's basic authentication, in UTF-8."""
+    return "Basic " + b64encode(f"{username}:{password}".encode()).decode()
 
 
 def origin(url: str) -> tuple[str, str]:

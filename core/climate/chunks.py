@@ -16,20 +16,19 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.storage import WrapperStore
 
-log = logging.getLogger(__name__)
-T = TypeVar("T")
+from .faults import patiently_awaited
 
-ATTEMPTS = 5
-PAUSE = 0.5  # seconds before the second attempt, twice as long before each further one
+log = logging.getLogger(__name__)
+
 MAX_BYTES = 2_000_000_000
 MAX_AGE = 7 * 86400  # seconds: the youngest chunks of a living store grow
 _AXIS = re.compile(r"(?:^|/)(?!c/)[^/\d][^/]*/(?:c/)?\d+$")
@@ -142,7 +141,7 @@ class PatientStore(WrapperStore[Store]):
                 kept = await asyncio.to_thread(self._cache.get, address)
             if kept is not None:
                 return prototype.buffer.from_bytes(kept)
-        found = await self._patiently(key, prototype, byte_range)
+        found = await patiently_awaited(lambda: self._store.get(key, prototype, byte_range), key)
         if found is None:
             return None
         self.fetched += len(found)
@@ -198,19 +197,6 @@ class PatientStore(WrapperStore[Store]):
         for name in dict.fromkeys(name for (name, _), is_so in zip(asked, there, strict=True) if is_so):
             yield name
 
-    async def _patiently(
-        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None
-    ) -> Buffer | None:
-        for attempt in range(ATTEMPTS):
-            try:
-                return await self._store.get(key, prototype, byte_range)
-            except Exception as error:
-                if attempt == ATTEMPTS - 1 or not is_passing(error):
-                    raise
-                log.info("%s: %s; it is asked for again.", key, type(error).__name__)
-                await asyncio.sleep(PAUSE * 2**attempt)
-        raise AssertionError("unreachable")
-
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, PatientStore) and self._store == other._store
 
@@ -222,25 +208,3 @@ def _length(byte_range: ByteRequest) -> float:
     if isinstance(byte_range, RangeByteRequest):
         return byte_range.end - byte_range.start
     return byte_range.suffix if isinstance(byte_range, SuffixByteRequest) else math.inf
-
-
-def patiently(ask: Callable[[], T]) -> T:
-    """What `ask` gives, which is called again when a server stumbles."""
-    for attempt in range(ATTEMPTS):
-        try:
-            return ask()
-        except Exception as error:
-            if attempt == ATTEMPTS - 1 or not is_passing(error):
-                raise
-            log.info("%s; it is asked for again.", type(error).__name__)
-            time.sleep(PAUSE * 2**attempt)
-    raise AssertionError("unreachable")
-
-
-def is_passing(error: BaseException) -> bool:
-    """Whether asking again may help."""
-    if isinstance(error, aiohttp.ClientResponseError):
-        return error.status == 429 or error.status >= 500
-    if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)):
-        return False
-    return isinstance(error, (aiohttp.ClientError, asyncio.TimeoutError, OSError))

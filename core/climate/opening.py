@@ -7,9 +7,7 @@ belong to, and into no text.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
-from base64 import b64encode
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,12 +22,14 @@ from fsspec.implementations.http import HTTPFileSystem
 from zarr.storage import FsspecStore
 
 from ..catalogs.access import Access
-from ..catalogs.entries import OWN, S3, ClimateStore
-from ..catalogs.http import Credentials, origin
-from ..errors import InputError, MinicuberError, SourceError
+from ..catalogs.entries import S3, ClimateStore
+from ..catalogs.http import origin
+from ..errors import InputError, MinicuberError
 from ..secrets import keep_from_log, redacted
 from .cells import LATITUDES, LONGITUDES
-from .chunks import ChunkCache, PatientStore, is_passing, patiently
+from .chunks import ChunkCache, PatientStore
+from .faults import explained, patiently
+from .login import Login
 from .variables import VARIABLES
 
 keep_from_log("fsspec", "fsspec.http", "aiohttp.client", "s3fs")
@@ -58,13 +58,11 @@ class _SignedWeb(HTTPFileSystem):
 class Opener:
     """Opens the files of one store of the registry, or of a path or URL that it does not know.
 
-    `credentials`: of the user, for the store's own server. `access`: signs addresses. Thread-safe.
+    `login`: of the user, for the store's own server. `access`: signs addresses. Thread-safe.
     """
 
-    def __init__(
-        self, entry: ClimateStore, credentials: Credentials, access: Access, cache: ChunkCache
-    ) -> None:
-        self._entry, self._credentials, self._access, self._cache = entry, credentials, access, cache
+    def __init__(self, entry: ClimateStore, login: Login, access: Access, cache: ChunkCache) -> None:
+        self._entry, self._login, self._access, self._cache = entry, login, access, cache
         self.remote: list[PatientStore] = []
         self._opened: list[xr.Dataset] = []
         self._webs: dict[tuple[bool, bool], _SignedWeb] = {}
@@ -80,22 +78,6 @@ class Opener:
         for store in self.remote:
             store.distrusts = True
         return bool(self.remote)
-
-    def check(self) -> None:
-        """Raises `InputError` when the store wants a token or keys that nobody has given."""
-        entry = self._entry
-        if entry.auth in ("bearer", "basic") and not self._headers():
-            named = f", or set {entry.token_name} in the environment" if entry.token_name else ""
-            raise InputError(
-                f"{entry.title} wants a token.",
-                f"Choose an authentication configuration in ERA5_AUTH (an API header, Authorization){named}.",
-            )
-        if entry.auth == "keys" and not self._keys():
-            raise InputError(
-                f"{entry.title} wants keys of an object store.",
-                "Choose them in ERA5_AUTH (access key as user name, secret key as password), or set "
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment.",
-            )
 
     def files(self, url: str) -> list[str]:
         """The NetCDF files of a folder on disk, which belong together; of anything else itself. Raises `InputError`."""
@@ -186,7 +168,7 @@ class Opener:
                     "allow_http": s3.endpoint.startswith("http:"),
                     "force_path_style": not s3.virtual_hosting,
                 }
-            keys = self._keys()
+            keys = self._login.keys()
             options |= (
                 {"access_key_id": keys["key"], "secret_access_key": keys["secret"]}
                 if keys
@@ -212,7 +194,7 @@ class Opener:
         parts = urlsplit(url)
         shared = {"asynchronous": asynchronous, "skip_instance_cache": True}
         if parts.scheme == "s3":
-            s3, keys = self._entry.s3 or S3(), self._keys()
+            s3, keys = self._entry.s3 or S3(), self._login.keys()
             config = {"retries": {"max_attempts": 5, "mode": "standard"}, "read_timeout": ANSWER}
             if s3.endpoint and not s3.virtual_hosting:
                 config["s3"] = {"addressing_style": "path"}
@@ -240,7 +222,7 @@ class Opener:
             if (ours, asynchronous) not in self._webs:
                 token = self._access.query_of if self._entry.auth == "signed" else None
                 # What signs an address is all that its server wants to know.
-                headers = self._headers() if ours and not token else {}
+                headers = self._login.headers() if ours and not token else {}
                 client: dict[str, Any] = {
                     "headers": headers,
                     "timeout": aiohttp.ClientTimeout(sock_connect=10, sock_read=ANSWER),
@@ -271,41 +253,6 @@ class Opener:
 
     def _is_ours(self, url: str) -> bool:
         return origin(url) in {origin(each) for each in (self._entry.url, *self._entry.urls.values())}
-
-    def _headers(self) -> dict[str, str]:
-        """The header with which the user identifies himself, {} when he gave nothing."""
-        given, entry = self._credentials, self._entry
-        if given.header:
-            if given.header.lower() != "authorization":
-                raise InputError(
-                    f"The header {given.header} of ERA5_AUTH cannot be used.",
-                    "Choose one called Authorization.",
-                )
-            return {"Authorization": given.value}
-        if given.username or given.password:
-            if entry.auth == "bearer":
-                return {"Authorization": f"Bearer {given.password}"}
-            return {"Authorization": _basic(given.username, given.password)}
-        token = os.environ.get(entry.token_name, "") if entry.token_name else ""
-        if not token:
-            return {}
-        if entry.auth == "basic":
-            return {"Authorization": _basic("token", token)}
-        return {"Authorization": f"Bearer {token}"}
-
-    def _keys(self) -> dict[str, str]:
-        """s3fs's names of the user's keys, else of those in the environment; {} where the store is for anyone."""
-        given, s3 = self._credentials, self._entry.s3
-        if given.username and given.password:
-            return {"key": given.username, "secret": given.password}
-        names = {"key": "AWS_ACCESS_KEY_ID", "secret": "AWS_SECRET_ACCESS_KEY", "token": "AWS_SESSION_TOKEN"}
-        found = {name: os.environ[variable] for name, variable in names.items() if os.environ.get(variable)}
-        wanted = self._entry.auth == "keys" or self._entry.id == OWN or (s3 is not None and s3.keys)
-        return found if wanted and {"key", "secret"} <= set(found) else {}
-
-
-def _basic(name: str, password: str) -> str:
-    return "Basic " + b64encode(f"{name}:{password}".encode()).decode()
 
 
 def _is_icechunk(path: Path) -> bool:
@@ -360,44 +307,4 @@ def _engine(start: bytes, name: str = "The file") -> str:
     raise InputError(
         f"{name} is {kind}, which is not read as climate data.",
         "Convert it to NetCDF, or download it as NetCDF.",
-    )
-
-
-def explained(error: BaseException, url: str) -> SourceError:
-    """What went wrong with a store, in one sentence."""
-    chain, todo = [], [error]
-    while todo:
-        each = todo.pop()
-        if each is not None and each not in chain:
-            chain.append(each)
-            todo += [*getattr(each, "exceptions", ()), each.__cause__ or each.__context__]
-    for each in chain:
-        if isinstance(each, SourceError):  # of a signature, say
-            return each
-    place = redacted(url)
-    statuses = [each.status for each in chain if isinstance(each, aiohttp.ClientResponseError)]
-    text = " ".join(str(each) for each in chain)
-    denied = any(status in (401, 403) for status in statuses) or any(
-        isinstance(e, PermissionError) for e in chain
-    )
-    if denied or "access denied" in text.lower():
-        status = f" (HTTP {statuses[0]})" if statuses else ""
-        return SourceError(
-            f"The climate store at {place} refuses access{status}.",
-            "Check the token or the keys in ERA5_AUTH.",
-            lasting=True,
-        )
-    absent = ("not found", "doesn't exist", "does not exist", "nosuchbucket", "no such bucket")
-    if any(isinstance(e, (FileNotFoundError, KeyError)) for e in chain) or any(
-        words in text.lower() for words in absent
-    ):
-        return SourceError(f"There is no climate store at {place}.", "Check ERA5_SOURCE.", lasting=True)
-    reason = f"HTTP {statuses[0]}" if statuses else type(error).__name__
-    if statuses or any(map(is_passing, chain)):
-        return SourceError(f"The climate store at {place} cannot be read ({reason}).", "Try again later.")
-    return SourceError(
-        f"The climate store at {place} cannot be read ({reason}).",
-        "It is damaged, or of a kind that is not known here; the log says more.",
-        details=" ".join(text.split())[:500],
-        lasting=True,
     )

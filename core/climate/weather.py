@@ -6,14 +6,8 @@ them in the part store, `write` aggregates them to the dates of the finished axi
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
-import hashlib
-import json
 import logging
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,41 +15,32 @@ import numpy as np
 
 from ..aggregation import Series, Windows, aggregated, cell_method, single_days, windows_of
 from ..catalogs.access import Access
-from ..catalogs.entries import OWN, ClimateStore
 from ..catalogs.http import Credentials
 from ..catalogs.registry import Registry
 from ..cube.encoding import Encoding, Variable
 from ..cube.write import EPOCH
-from ..errors import InputError, SourceError
 from ..grid import Grid, centre_lonlat, lonlat_box
 from ..partstore import PartStore
 from ..progress import Progress
 from ..recipe import Recipe
 from ..secrets import redacted
-from . import derived
 from .cells import Block, block_around, interpolated, nearest_cells
 from .chunks import ChunkCache
+from .datasets import Raw
+from .deriving import check_steps, series_of
+from .gathering import Gatherer, Kept
 from .lapse import LAPSE, elevation_of_cell, elevation_on, is_corrected
+from .login import Login
 from .opening import Opener
-from .reading import DAY, DERIVED, Raw, Store
-from .variables import GDD_BASES, VARIABLES, cube_names, sources_of
+from .reading import Reader
+from .stores import Store, store_of
+from .variables import VARIABLES, cube_names, sources_of
 
 log = logging.getLogger(__name__)
 
 FLOAT = Encoding("float32", None, np.nan)
 DEFLATED = 0.6  # bytes on disk per byte of a series, or of a chunk on the way
-THREADS = 8  # variables at once
-VALID = 0.5  # of the hours; a cell with fewer values is not taken for one that has any
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A variable that was read: its series over (time, row, column) and the cells; `away`: km to the nearest one."""
-
-    series: Series
-    latitudes: np.ndarray
-    longitudes: np.ndarray
-    away: float
+OF_THE_GROUND = ("t", "sp", "ap")  # what tells the elevation of a cell
 
 
 class Climate:
@@ -73,8 +58,9 @@ class Climate:
         """`cache`: the folder in which chunks are kept, None for none. Raises `InputError`."""
         self._recipe, self._grid = recipe, grid
         self.entry = store_of(recipe.era5_source, registry)
-        opener = Opener(self.entry, credentials, Access(registry), ChunkCache(cache))
-        opener.check()
+        login = Login(self.entry, credentials)
+        login.check()
+        opener = Opener(self.entry, login, Access(registry), ChunkCache(cache))
         self._opener = opener
         self._windows = windows_of(days, recipe.era5_window, recipe.step_days)
         self._store = Store(self.entry, opener, self._windows.first[0], self._windows.last[-1])
@@ -82,7 +68,7 @@ class Climate:
         self._needed = sources_of(recipe.era5_variables)
         self._elevation: np.ndarray | None = None
         if recipe.era5_dem and any(is_corrected(*pair) for pair in self._names):
-            self._needed = tuple(dict.fromkeys((*self._needed, "t", "sp", "ap")))
+            self._needed = tuple(dict.fromkeys((*self._needed, *OF_THE_GROUND)))
             self._elevation = elevation_on(grid, recipe.era5_dem)
         self._found: dict[str, list[Raw]] = {}
         self._block: Block | None = None
@@ -103,15 +89,7 @@ class Climate:
                     "%s does not say where it lies: its values are taken as they are.", self.entry.title
                 )
         for name, _ in self._names:
-            variable = VARIABLES[name]
-            for need in variable.needs:
-                step = self._store.step_of(self._found[need])
-                if step > DERIVED if variable.daily else step >= DAY:
-                    raise InputError(
-                        f"{variable.long_name} ({name}) is derived from hourly values; {self.entry.title} has "
-                        f"{VARIABLES[need].long_name} every {step / np.timedelta64(1, 'h'):g} hours.",
-                        "Choose a variable that the store has, or another ERA5_SOURCE.",
-                    )
+            check_steps(name, lambda need: self._store.step_of(self._found[need]), self.entry.title)
         if self._is_bilinear(every[0].cell):
             for axes in every:
                 self._block = block_around(axes, self._grid)
@@ -167,105 +145,15 @@ class Climate:
 
         Raises `SourceError`.
         """
-        fresh: dict[str, Kept] = {}
-        todo = []
-        for group in self._groups():
-            kept = {name: _from_parts(parts, self._key(name, group)) for name in group}
-            if any(each is None for each in kept.values()):
-                todo.append(group)
-            else:
-                self._kept |= kept
-
-        def one(group: tuple[str, ...]) -> dict[str, Kept]:
-            progress.raise_if_cancelled()
-            return self._read(group)
-
-        def keep(group: tuple[str, ...]) -> None:
-            for name in group:
-                _to_parts(parts, self._key(name, group), self._kept[name])
-
-        def is_clear(group: tuple[str, ...]) -> bool:
-            """Whether nothing else tells what the sums of a group are sums of."""
-            return self.entry.id != OWN or not any(VARIABLES[name].sums for name in group)
-
-        with ThreadPoolExecutor(THREADS) as pool:
-            tasks = [pool.submit(one, group) for group in todo]
-            for done, (group, task) in enumerate(zip(todo, tasks, strict=True), start=1):
-                fresh |= task.result()
-                if is_clear(group):
-                    self._kept |= {name: fresh[name] for name in group}
-                    keep(group)
-                text = f"{self.entry.title}: {len(fresh)} of {len(self._needed)} variables"
-                progress.update(done / len(tasks), f"{text}, {self._opener.fetched / 1e6:.0f} MB")
-        settled = self._store.settle({name: kept.series for name, kept in fresh.items()})
-        self._kept |= {name: dataclasses.replace(fresh[name], series=settled[name]) for name in fresh}
-        for group in todo:
-            if not is_clear(group):
-                keep(group)
-
-    def _key(self, name: str, group: tuple[str, ...]) -> str:
-        """Names all that the values of a variable depend on; `group`: those that are of the same cell."""
-        what = [
-            group,
-            sorted(self._needed) if self.entry.id == OWN else [],
-            redacted(json.dumps(dataclasses.asdict(self.entry), sort_keys=True)),
-            str(self._windows.first[0]),
-            str(self._windows.last[-1]),
-            self._grid.to_json(),
-            self._block is not None,
-            [_state_of(url) for url in (self.entry.url, *self.entry.urls.values())],
-        ]
-        digest = hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=12).hexdigest()
-        return f"climate-{name}-{digest}"
-
-    def _read(self, names: tuple[str, ...]) -> dict[str, Kept]:
-        """The variables of a group, all of one cell or block."""
-        axes = {name: self._found[name][0].axes for name in names}
-        if self._block is not None:
-            blocks = {name: block_around(axes[name], self._grid) for name in names}
-            series = {
-                name: self._series_at(name, block.rows, block.columns) for name, block in blocks.items()
-            }
-            return {name: Kept(series[name], b.latitudes, b.longitudes, 0.0) for name, b in blocks.items()}
-        cells = {name: nearest_cells(axes[name], *self._place) for name in names}
-        for number in range(min(map(len, cells.values()))):
-            kept = {}
-            for name in names:
-                row, column, away = cells[name][number]
-                series = self._series_at(name, np.array([row]), np.array([column]))
-                if np.isfinite(series.values).mean() < VALID:
-                    break
-                places = [
-                    axis[[n]] if axis.size else np.array([np.nan])
-                    for axis, n in ((axes[name].latitudes, row), (axes[name].longitudes, column))
-                ]
-                kept[name] = Kept(series, *places, away)
-            if len(kept) == len(names):
-                if number:
-                    log.info(
-                        "%s: the nearest cell has no %s, the next one that has is %.0f km away.",
-                        self.entry.title, ", ".join(VARIABLES[name].long_name for name in names), kept[names[0]].away,
-                    )  # fmt: skip
-                return kept
-        raise SourceError(
-            f"{self.entry.title} has no values of {VARIABLES[name].long_name} near the cube in this period.",
-            "Choose another ERA5_SOURCE or variable: land data have none at sea, the sea's temperature none on land.",
-            lasting=True,
-        )
-
-    def _series_at(self, name: str, rows: np.ndarray, columns: np.ndarray) -> Series:
-        return self._store.read(name, self._found[name], rows, columns)
-
-    def _groups(self) -> list[tuple[str, ...]]:
-        """The variables that are read, in groups that have to be of one cell: those that something is derived from."""
-        groups = [{name} for name in self._needed]
-        derived_from = [set(VARIABLES[name].needs) for name, _ in self._names if VARIABLES[name].needs]
+        together = [set(VARIABLES[name].needs) for name, _ in self._names if VARIABLES[name].needs]
         if self._elevation is not None:
-            derived_from.append({"t", "sp", "ap"})
-        for together in derived_from:
-            joined = set().union(*(group for group in groups if group & together))
-            groups = [group for group in groups if not group & together] + [joined]
-        return [tuple(name for name in self._needed if name in group) for group in groups]
+            together.append(set(OF_THE_GROUND))
+        reader = Reader(self._store, self._opener)
+        gatherer = Gatherer(
+            self.entry, self._opener, reader, self._found, self._grid, self._place, self._windows, together,
+            self._block is not None,
+        )  # fmt: skip
+        self._kept = gatherer.gather(parts, progress)
 
     def close(self) -> None:
         """Let connections go; what was read stays."""
@@ -291,10 +179,13 @@ class Climate:
                 units_metadata="leap_seconds: none", bounds="time_daily_bnds",
             )  # fmt: skip
             cube.add("time_daily_bnds", ("time_daily", "nv"), (every_day.bounds - epoch).astype("int32"))
+        read = {name: kept.series for name, kept in self._kept.items()}
+        cells = self._kept.get("t") or next(iter(self._kept.values()))
+        latitude = np.where(np.isnan(cells.latitudes), self._place[1], cells.latitudes)
         lacking = {}
         for number, ((variable, how), name) in enumerate(self._names.items()):
             progress.update(number / len(self._names), f"{self.entry.title}: {name}")
-            series = self._series(variable, every_day)
+            series = series_of(variable, read, every_day, recipe.min_hours_share, latitude)
             values = aggregated(series, windows, how, recipe.min_hours_share)
             lacking[name] = int(np.isnan(values).all(axis=(1, 2)).sum())
             attributes = self._attributes(variable, how)
@@ -353,52 +244,6 @@ class Climate:
             )
         cube.add(name, ("time_daily",), np.asarray(values, np.float32), **{**attributes, **places})
 
-    def _series(self, name: str, every_day: Windows) -> Series:
-        """The series of a variable, derived where it is not read."""
-        variable = VARIABLES[name]
-        if not variable.needs:
-            return self._kept[name].series
-        given = [self._kept[need].series for need in variable.needs]
-        if not variable.daily:
-            stamps, (first, second) = _together(given)
-            return Series(stamps, HOURLY[name](first, second), given[0].step, given[0].ending)
-        share = self._recipe.min_hours_share
-
-        def of(need: str, how: str) -> np.ndarray:
-            return aggregated(self._kept[need].series, every_day, how, share)
-
-        if name in GDD_BASES:
-            values = derived.growing_degree_days(of("t", "min"), of("t", "max"), GDD_BASES[name])
-        else:
-            values = self._reference_evapotranspiration(of, every_day)
-        return Series(every_day.last.astype("datetime64[s]"), values, DAY.astype("timedelta64[s]"))
-
-    def _reference_evapotranspiration(
-        self, of: Callable[[str, str], np.ndarray], every_day: Windows
-    ) -> np.ndarray:
-        low, high = of("t", "min"), of("t", "max")
-        dew = self._kept["dp"].series
-        vapour = Series(dew.stamps, derived.saturation_pressure(dew.values), dew.step, dew.ending)
-        stamps, (east, north) = _together([self._kept[n].series for n in ("east_wind_10", "north_wind_10")])
-        given = self._kept["east_wind_10"].series
-        wind = Series(stamps, derived.wind_speed(east, north), given.step, given.ending)
-        share = self._recipe.min_hours_share
-        days = every_day.last
-        number = (days - days.astype("datetime64[Y]").astype("datetime64[D]")).astype(int) + 1
-        latitudes = self._kept["t"].latitudes
-        latitude = np.where(np.isnan(latitudes), self._place[1], latitudes)
-        return derived.reference_evapotranspiration(
-            t_min=low,
-            t_max=high,
-            t_mean=(low + high) / 2,
-            vapour_pressure=aggregated(vapour, every_day, "mean", share),
-            radiation=of("sr", "sum"),
-            wind_2m=derived.wind_at_2_metres(aggregated(wind, every_day, "mean", share)),
-            pressure=of("sp", "mean"),
-            day_of_year=number[:, None, None],
-            latitude=latitude[None, :, None],
-        )
-
     # --- words ----------------------------------------------------------------------------------------
 
     def _attributes(self, name: str, how: str, time: str = "time") -> dict[str, Any]:
@@ -436,37 +281,6 @@ class Climate:
         return self.entry.title if self.entry.title == place else f"{self.entry.title}: {place}"
 
 
-HOURLY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "vpd": derived.vapour_pressure_deficit,
-    "rh": derived.relative_humidity,
-    "wind_10": derived.wind_speed,
-    "wind_100": derived.wind_speed,
-}
-
-
-def store_of(source: str, registry: Registry) -> ClimateStore:
-    """The registry's entry that a text names, else one for the path or URL that it is. Raises `InputError`."""
-    known = registry.climate_store(source)
-    if known:
-        return known
-    if "://" not in source and not Path(source).exists():
-        raise InputError(
-            f"There is no climate store named {source!r}, and no such file.",
-            f"Known: {', '.join(store.id for store in registry.climate)}. Or give a path or a URL.",
-        )
-    title = redacted(source) if "://" in source else Path(source).name
-    form = "netcdf" if source.lower().endswith((".nc", ".nc4", ".cdf")) else "zarr"
-    return ClimateStore(id=OWN, title=title, url=source, variables={}, format=form)
-
-
-def _together(series: list[Series]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The stamps that all have, and the values at these."""
-    stamps = series[0].stamps
-    for each in series[1:]:
-        stamps = np.intersect1d(stamps, each.stamps)
-    return stamps, [each.values[np.searchsorted(each.stamps, stamps)] for each in series]
-
-
 def _kind_of_kelvin(units: str, how: str) -> str:
     """What CF (3.1.2) wants to know of kelvins: whether they are temperatures or differences of these."""
     if units != "K":
@@ -476,39 +290,3 @@ def _kind_of_kelvin(units: str, how: str) -> str:
 
 def _words(how: str) -> str:
     return f"percentile {how[1:]}" if how.startswith("p") else how
-
-
-def _state_of(url: str) -> list:
-    """Of files on disk what tells that they were replaced."""
-    path = Path(url)
-    try:
-        inside = sorted(path.iterdir()) if path.is_dir() else []
-        states = [(each.name, each.stat()) for each in (path, *inside)]
-    except (OSError, ValueError):
-        return []
-    return [[name, state.st_size, state.st_mtime_ns] for name, state in states]
-
-
-def _to_parts(parts: PartStore, key: str, kept: Kept) -> None:
-    arrays = {
-        "stamps": kept.series.stamps.astype("int64"),
-        "values": kept.series.values,
-        "latitudes": kept.latitudes,
-        "longitudes": kept.longitudes,
-    }
-    info = {"step": int(kept.series.step.astype("timedelta64[s]").astype(int)), "ending": kept.series.ending}
-    parts.record(key, arrays, {**info, "away": kept.away})
-
-
-def _from_parts(parts: PartStore, key: str) -> Kept | None:
-    info = parts.finished(key)
-    if info is None:
-        return None
-    arrays = parts.arrays(key)
-    series = Series(
-        arrays["stamps"].astype("datetime64[s]"),
-        arrays["values"],
-        np.timedelta64(info["step"], "s"),
-        info["ending"],
-    )
-    return Kept(series, arrays["latitudes"], arrays["longitudes"], info["away"])

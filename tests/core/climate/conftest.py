@@ -23,7 +23,7 @@ def alone(monkeypatch):
     ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("minicuber.core.climate.chunks.PAUSE", 0.01)
+    monkeypatch.setattr("minicuber.core.climate.faults.PAUSE", 0.01)
     yield
     opened = sys.modules["climate_stores"].OPEN
     while opened:
