@@ -18,21 +18,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .. import __version__
 from .aggregation import DAY, Series, Windows, aggregated, cell_method, checked_aggregation, windows_of
 from .cube.axes import TimeAxis, bounds_names, time_axis, time_dims
 from .cube.copying import along_time, blocks, copy_variable, in_order
-from .cube.describe import LayerInfo, describe_layers, title_of, what_to_show
+from .cube.describe import LayerInfo
 from .cube.encoding import GRID_MAPPING, Encoding, Variable
 from .cube.kinds import classes
-from .cube.layers import fresh_layers
 from .cube.output import checked_output
-from .cube.part import part_output, size_of
-from .cube.read import ORIGINAL_NAME, cube_path, grid_of, read_cube, read_packed
+from .cube.read import ORIGINAL_NAME, cube_path, grid_of, read_cube
+from .cube.rewrite import rewritten_cube, with_history
 from .cube.write import EPOCH, CubeWriter, open_cube
 from .errors import InputError
 from .progress import Progress
-from .timeline import now, regular_days
+from .timeline import regular_days
 
 log = logging.getLogger(__name__)
 VALUES_AT_ONCE = (
@@ -109,21 +107,13 @@ def aggregate_time(parameters: AggregateParameters, progress: Progress) -> Aggre
         raise InputError(f"OUTPUT is the cube itself: {output}.", "Choose another name.")
     with read_cube(path) as cube:
         plan = make_plan(cube, pairs, parameters.step_days, parameters.like, path.name)
-        log.info("%d steps, %s to %s: %s.", len(plan.windows), *plan.windows.last[[0, -1]], plan.steps)
-        with part_output(output, progress) as part, read_packed(path) as packed:
-            _write(part.path, cube, packed, plan, path.name, progress)
-            variables, dates, best = what_to_show(part.path, output.name)
-            grid = grid_of(cube, path.name)
-            with fresh_layers(output, grid, dates, variables, best, progress) as layers:
-                part.make_durable()
-                # The last moment to stop: from here on cube and layers change together.
-                progress.raise_if_cancelled()
-                layers.swap()
-                part.commit()
-    log.info("Cube written: %s (%.1f MB)", output, size_of(output) / 1e6)
-    progress.update(1.0, "Done")
-    shown = describe_layers(output, variables, dates, best)
-    return AggregateResult(str(output), title_of(output, dates), len(dates), tuple(shown))
+    log.info("%d steps, %s to %s: %s.", len(plan.windows), *plan.windows.last[[0, -1]], plan.steps)
+
+    def write(part: Path, cube: xr.Dataset, packed: xr.Dataset) -> None:
+        _write(part, cube, packed, plan, path.name, progress)
+
+    done = rewritten_cube(parameters.cube, parameters.output, write, progress)
+    return AggregateResult(done.output, done.title, done.n_dates, done.layers)
 
 
 def checked_pairs(variables: tuple) -> list[tuple[str, str]]:
@@ -246,7 +236,8 @@ def _write(
 ) -> None:
     centres = {axis: cube[axis].values for axis in ("y", "x")}
     days = plan.windows.last.astype(object).tolist()
-    attributes = _global_attributes(packed.attrs, plan, name)
+    what = ", ".join(f"{each.source} {each.how}" for each in plan.made)
+    attributes = with_history(packed.attrs, f"aggregatetime of {name}, {what}, {plan.steps}")
     with open_cube(part, grid_of(cube, name), days, (), attributes, centres) as writer:
         pair = "nv" if cube.sizes.get("nv", 2) == 2 else "bnds"
         bounds = (plan.windows.bounds - np.datetime64(EPOCH)).astype("int32")
@@ -265,21 +256,6 @@ def _write(
         for dim in ("y", "x"):
             if cube[dim].attrs.get("bounds") in plan.copied:
                 writer.describe(dim, bounds=cube[dim].attrs["bounds"])
-
-
-def _global_attributes(said: dict[str, Any], plan: Plan, name: str) -> dict[str, Any]:
-    """Those of the cube, with a line of history more."""
-    what = ", ".join(f"{each.source} {each.how}" for each in plan.made)
-    line = (
-        f"{now():%Y-%m-%dT%H:%M:%SZ} minicuber {__version__}: aggregatetime of {name}, {what}, {plan.steps}"
-    )
-    history = str(said.get("history", "")).rstrip()
-    attributes = {key: value for key, value in said.items() if key != "Conventions"}
-    return {
-        **attributes,
-        "history": f"{history}\n{line}" if history else line,
-        "minicuber_version": __version__,
-    }
 
 
 def _write_made(

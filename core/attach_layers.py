@@ -13,12 +13,12 @@ import numpy as np
 import xarray as xr
 from pyproj import CRS
 
-from .attach import rasters, vectors
+from . import rasters, vectors
 from .cube.describe import LayerInfo
 from .cube.displaced import displacement
 from .cube.encoding import flags
-from .cube.extend import Extended, check_names, extended_cube
 from .cube.read import cube_path, grid_of, read_cube
+from .cube.rewrite import check_names, extended_cube
 from .cube.write import CubeWriter
 from .errors import InputError
 from .grid import Grid
@@ -175,17 +175,10 @@ def attach_layers(parameters: AttachParameters, progress: Progress) -> AttachRes
             part.update(number / len(orders), f"{order.title} ({number + 1} of {len(orders)})")
             made = on_grid(grid, order)
             coverage[order.name] = round(100 * made.coverage, 2)
-            writer.create(
-                order.name,
-                {"y": grid.height, "x": grid.width},
-                made.stored.dtype.name,
-                made.fill,
-                **made.attributes,
-            )
-            writer.put(order.name, (slice(0, grid.height), slice(0, grid.width)), made.stored)
+            writer.add_map(order.name, made.stored, made.fill, **made.attributes)
 
     what = f"attachlayers to {path.name}: {', '.join(order.name for order in orders)}"
-    done: Extended = extended_cube(
+    done = extended_cube(
         parameters.cube, parameters.output, [order.name for order in orders], add, what, progress
     )
     for order in orders:

@@ -22,13 +22,13 @@ from .cube.axes import TimeAxis, time_axis, time_dims
 from .cube.copying import in_order
 from .cube.describe import LayerInfo
 from .cube.encoding import GRID_MAPPING
-from .cube.extend import extended_cube
 from .cube.output import checked_output
 from .cube.read import cube_path, grid_of, read_cube
+from .cube.rewrite import extended_cube
 from .cube.write import CHUNKS, CubeWriter
 from .errors import InputError
-from .index_catalog import RADAR, Index, computed, index_names, indices_of
 from .progress import Progress
+from .spectral_catalog import RADAR, Index, computed, index_names, indices_of
 
 log = logging.getLogger(__name__)
 COLUMNS = 512  # of a block; with its dates and rows a million values, 8 MB of each band

@@ -22,8 +22,8 @@ from rasterio.errors import RasterioError
 
 from .cube.describe import LayerInfo
 from .cube.encoding import GRID_MAPPING
-from .cube.extend import check_names, extended_cube
 from .cube.read import cube_path, grid_of, read_cube
+from .cube.rewrite import check_names, extended_cube
 from .cube.write import CubeWriter
 from .errors import InputError
 from .grid import Grid, centre_lonlat, is_projected, unit_of
@@ -142,7 +142,8 @@ def terrain_variables(parameters: TerrainParameters, progress: Progress) -> Terr
                     coverage[name] = round(100 * float(np.isfinite(values).mean()), 2)
                     reach = _reach(grid, lattice) if parameters.dem else None
                     attributes = _attributes(each, scale, model.name, (how, brought), reach)
-                    _write(writer, name, values, {**attributes, "coverage_percent": coverage[name]})
+                    attributes["coverage_percent"] = coverage[name]
+                    writer.add_map(name, values.astype("float32"), np.float32(np.nan), **attributes)
 
         what = f"terrainvariables of {path.name}: {', '.join(names.values())} from {model.name}"
         done = extended_cube(parameters.cube, parameters.output, list(names.values()), add, what, progress)
@@ -266,12 +267,6 @@ def compute(variable: str, elevation: np.ndarray, lattice: Grid) -> np.ndarray:
     if variable == "twi":
         return flow.wetness(elevation, dx, dy)
     return getattr(derivatives, variable)(*derivatives.gradient(elevation, dx, dy))
-
-
-def _write(writer: CubeWriter, name: str, values: np.ndarray, attributes: dict[str, Any]) -> None:
-    height, width = values.shape
-    writer.create(name, {"y": height, "x": width}, "float32", np.float32(np.nan), **attributes)
-    writer.put(name, (slice(0, height), slice(0, width)), values.astype("float32"))
 
 
 def _attributes(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
-import rasterio
-from rasterio.errors import RasterioError
-from rasterio.warp import reproject
 
 from ..errors import InputError
-from ..grid import Grid, short_crs
-from ..placement import placement, resampling_for
+from ..grid import Grid
+from ..rasters import raster_on
 
 LAPSE = 0.0065  # K m-1: International Standard Atmosphere (ISO 2533)
 EXPONENT = 287.05287 * LAPSE / 9.80665  # gas constant of dry air, standard gravity (ISO 2533)
@@ -29,28 +28,11 @@ def elevation_of_cell(surface: np.ndarray, sea_level: np.ndarray, temperature: n
 
 
 def elevation_on(grid: Grid, path: str) -> np.ndarray:
-    """A digital elevation model (m) on the grid: (y, x) float32, NaN missing; average where it is finer, else bilinear.
+    """A digital elevation model (m) on the grid: (y, x) float32, NaN missing; resampled as layers are.
 
     Raises `InputError` when it cannot be read, has no CRS, or does not cover the grid.
     """
-    out = np.full(grid.shape, np.nan, np.float32)
-    try:
-        with rasterio.open(path) as source:
-            if not source.crs:
-                raise InputError(f"The elevation model has no CRS: {path}.")
-            crs = short_crs(source.crs.to_wkt())
-            reproject(
-                rasterio.band(source, 1),
-                out,
-                src_crs=crs,
-                src_nodata=source.nodata,
-                dst_crs=grid.crs,
-                dst_transform=grid.geobox.transform,
-                dst_nodata=np.nan,
-                resampling=resampling_for(placement(source.transform, crs, grid), False),
-            )
-    except RasterioError as error:
-        raise InputError(f"The elevation model cannot be read: {path}.", "Give a raster file.") from error
-    if not np.isfinite(out).any():
+    found = raster_on(grid, path, 1, "", "auto", False, Path(path).name)
+    if not found.coverage:
         raise InputError(f"The elevation model does not cover the cube: {path}.")
-    return out
+    return found.values.astype(np.float32)

@@ -47,11 +47,7 @@ class NetcdfStore:
         else:
             self._file.create_variable(name, dims, data=values, fillvalue=fill)
 
-    def put(self, name: str, start: int, stored: np.ndarray) -> None:
-        """Write stored numbers from index `start` of the first dimension on."""
-        self._file.variables[name][start : start + len(stored)] = stored
-
-    def put_at(self, name: str, place: tuple[slice, ...], stored: np.ndarray) -> None:
+    def put(self, name: str, place: tuple[slice, ...], stored: np.ndarray) -> None:
         """Write stored numbers at a place: a slice for each dimension."""
         self._file.variables[name][place] = stored
 

@@ -151,7 +151,14 @@ class CubeWriter:
 
     def put(self, name: str, place: tuple[slice, ...], stored: np.ndarray) -> None:
         """Write stored numbers at a place of a variable that `create` made: a slice for each dimension."""
-        self._store.put_at(name, place, stored)
+        self._store.put(name, place, stored)
+
+    def add_map(self, name: str, stored: np.ndarray, fill: float | None, **attributes: Any) -> None:
+        """A variable (y, x) as a whole, of stored numbers; `fill`: that of a missing value."""
+        self.create(
+            name, {"y": self._sizes["y"], "x": self._sizes["x"]}, stored.dtype.name, fill, **attributes
+        )
+        self.put(name, (slice(None), slice(None)), stored)
 
     def describe(self, name: str | None, /, **attributes: Any) -> None:
         """Set attributes of a variable, of the cube where `name` is None; empty ones and None are left out."""
@@ -170,7 +177,7 @@ class CubeWriter:
     def write_packed(self, name: str, start: int, stored: np.ndarray, clipped: int = 0) -> None:
         """Write what `pack` of the variable's encoding has made; `clipped` as it counts them."""
         self.clipped[name] += clipped
-        self._store.put(name, start, stored)
+        self._store.put(name, (slice(start, start + len(stored)),), stored)
 
     def close(self) -> None:
         for name, count in self.clipped.items():

@@ -53,11 +53,7 @@ class ZarrStore:
         self.create(name, dims, values.dtype, fill, values.shape)
         self._arrays[name][...] = values
 
-    def put(self, name: str, start: int, stored: np.ndarray) -> None:
-        """Write stored numbers from index `start` of the first dimension on."""
-        self._arrays[name][start : start + len(stored)] = stored
-
-    def put_at(self, name: str, place: tuple[slice, ...], stored: np.ndarray) -> None:
+    def put(self, name: str, place: tuple[slice, ...], stored: np.ndarray) -> None:
         """Write stored numbers at a place: a slice for each dimension."""
         self._arrays[name][place] = stored
 

@@ -23,6 +23,7 @@ from rasterio.windows import Window
 from ..errors import InputError
 from ..grid import Grid, outline, same_crs, short_crs, transform_points
 from ..placement import FINER, placement
+from ..rasters import pixels
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +76,9 @@ def model_of_file(
 
     def read(window: Window) -> np.ndarray:
         try:
-            values = dataset.read(1, window=window, masked=True)
+            return pixels(dataset, 1, window, missing) * scale + offset
         except RasterioError as error:
             raise InputError(f"DEM cannot be read: {name}.", "Give a raster file.") from error
-        values = values.astype("float64").filled(np.nan)
-        for low, high in missing:
-            values[(values >= low) & (values <= high)] = np.nan
-        return values * scale + offset
 
     flat = flat_crs(crs or dataset.crs.to_wkt())
     return Model(name, flat, dataset.transform, dataset.width, dataset.height, read)

@@ -13,7 +13,7 @@ import shapely
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from minicuber.core.attach import rasters, vectors
+from minicuber.core import rasters, vectors
 from minicuber.core.cube.displaced import displacement
 from minicuber.core.errors import InputError
 from minicuber.core.grid import Grid, transform_points

@@ -11,13 +11,13 @@ import pytest
 import rasterio
 import spyndex
 import xarray as xr
-from minicuber.core import index_catalog
+from minicuber.core import spectral_catalog
 from minicuber.core import spectral_indices as module
 from minicuber.core.cube.describe import DescribeParameters, describe_cube
 from minicuber.core.errors import Cancelled, InputError
-from minicuber.core.index_catalog import SENSORS, Index, computed, index_names, indices_of
 from minicuber.core.jobs import run_job
 from minicuber.core.progress import Progress
+from minicuber.core.spectral_catalog import SENSORS, Index, computed, index_names, indices_of
 from minicuber.core.spectral_indices import IndicesParameters, spectral_indices
 from pyproj import CRS, Transformer
 
@@ -256,7 +256,7 @@ def test_every_index_of_the_catalogue_for_sentinel_2_is_computed():
     values = {name: rng.uniform(-0.02, 0.6, 50) for name in variables}
     names, bands = [], set(SENSORS[0].bands)
     for name in spyndex.indices:
-        if set(index_catalog._parts(name)[0]) <= bands and name not in ("BaI", "mSR705", "NIRvP"):
+        if set(spectral_catalog._parts(name)[0]) <= bands and name not in ("BaI", "mSR705", "NIRvP"):
             names.append(name)
     assert len(names) > 200
     for index in indices_of(names, {}, variables, "cube"):

@@ -1,5 +1,5 @@
-"""Writes a cube anew with further variables: all that it has stays as it is, bit by bit, but for those that are
-replaced. The output may be the cube itself; it changes as a whole or not at all.
+"""Makes a cube of another one: as a whole or not at all, also where it takes its place. With further variables, all
+that it has stays as it is, bit by bit, but for those that are replaced.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -33,7 +34,7 @@ OF_THE_AXES = ("time", "y", "x", GRID_MAPPING)
 
 
 @dataclass(frozen=True)
-class Extended:
+class Rewritten:
     """`output`: path of the cube that was written. `layers` to show."""
 
     output: str
@@ -49,16 +50,32 @@ def extended_cube(
     add: Callable[[CubeWriter, xr.Dataset, Progress], None],
     what: str,
     progress: Progress,
-) -> Extended:
+) -> Rewritten:
     """Write the cube at the path `cube` at `output` with the variables `names`, which `add` writes: it gets the
     writer, the cube as `read_cube` gives it, and its part of the progress.
 
     `what`: for the history. Raises `InputError`, `StorageError`, `Cancelled`, and what `add` raises.
     """
+    replaced = set(names)
+
+    def write(part: Path, read: xr.Dataset, packed: xr.Dataset) -> None:
+        _write(part, read, packed, cube_path(Path(cube)).name, replaced, add, what, progress)
+
+    return rewritten_cube(cube, output, write, progress)
+
+
+def rewritten_cube(
+    cube: str, output: str, write: Callable[[Path, xr.Dataset, xr.Dataset], None], progress: Progress
+) -> Rewritten:
+    """Make a cube of the one at the path `cube`: `write` gets the path to write at, and the cube as `read_cube` and as
+    `read_packed` give it. What it wrote takes its place at `output` as a whole, with its layers.
+
+    Raises as `extended_cube`.
+    """
     path, target = cube_path(Path(cube)), checked_output(output)
     with part_output(target, progress) as part:
         with read_cube(path) as read, read_packed(path) as packed:
-            _write(part.path, read, packed, path.name, set(names), add, what, progress)
+            write(part.path, read, packed)
             grid = grid_of(read, path.name)
         variables, dates, best = what_to_show(part.path, target.name)
         with fresh_layers(target, grid, dates, variables, best, progress) as layers:
@@ -70,7 +87,7 @@ def extended_cube(
     log.info("Cube written: %s (%.1f MB)", target, size_of(target) / 1e6)
     progress.update(1.0, "Done")
     shown = describe_layers(target, variables, dates, best)
-    return Extended(str(target), title_of(target, dates), len(dates), tuple(shown))
+    return Rewritten(str(target), title_of(target, dates), len(dates), tuple(shown))
 
 
 def check_names(names: Collection[str], cube: xr.Dataset, replace: bool) -> None:
@@ -86,7 +103,7 @@ def _write(part, cube, packed, name, names, add, what, progress) -> None:
     axis = time_axis(cube, "time", name)
     time = stored_dates(packed.variables["time"], axis.order)
     centres = {each: cube[each].values for each in ("y", "x")}
-    attributes = _global_attributes(packed.attrs, name, what)
+    attributes = with_history(packed.attrs, what)
     with open_cube(part, grid_of(cube, name), [], (), attributes, centres, time) as writer:
         copied = [str(each) for each in cube.variables if each not in (*OF_THE_AXES, *names)]
         kept = {*copied, *names, *cube.dims, GRID_MAPPING}
@@ -108,7 +125,8 @@ def _is_text(value) -> bool:
     return isinstance(value, (str, np.str_)) and bool(value)
 
 
-def _global_attributes(said: dict, name: str, what: str) -> dict:
+def with_history(said: dict[str, Any], what: str) -> dict[str, Any]:
+    """The global attributes of a cube, with a line of history more that says `what` was done."""
     line = f"{now():%Y-%m-%dT%H:%M:%SZ} minicuber {__version__}: {what}"
     history = str(said.get("history", "")).rstrip()
     return {

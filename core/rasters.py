@@ -10,10 +10,11 @@ import rasterio
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.warp import reproject
+from rasterio.windows import Window
 
-from ..errors import InputError
-from ..grid import Grid, checked_crs, short_crs
-from ..placement import enlarged, overlap, placement, resampling_for, window_below
+from .errors import InputError
+from .grid import Grid, checked_crs, short_crs
+from .placement import enlarged, overlap, placement, resampling_for, window_below
 
 METHODS = {
     "nearest": "nearest", "bilinear": "bilinear", "cubic": "cubic", "average": "average", "mode": "mode",
@@ -77,8 +78,8 @@ def _on_grid(grid, source, band, crs, choice, classes, title, missing, own_nodat
     if copied:
         rows, columns, window = overlap(source, place, grid)
         if window is not None:
-            pixels = _read(source, band, window, missing, own_nodata)
-            out[rows, columns] = enlarged(pixels, place, rows, columns)
+            found = pixels(source, band, window, missing, own_nodata)
+            out[rows, columns] = enlarged(found, place, rows, columns)
     else:
         _warp(source, band, crs, grid, method, out, missing, own_nodata)
     scale, offset = source.scales[band - 1] or 1.0, source.offsets[band - 1] or 0.0
@@ -94,7 +95,7 @@ def _on_grid(grid, source, band, crs, choice, classes, title, missing, own_nodat
     )
 
 
-def _read(source, band: int, window, missing, own_nodata: bool) -> np.ndarray:
+def pixels(source, band: int, window: Window, missing=(), own_nodata: bool = True) -> np.ndarray:
     """Pixels of a window, float64 with NaN for all that is missing."""
     values = source.read(band, window=window).astype(np.float64)
     if own_nodata:
@@ -126,7 +127,7 @@ def _warp(
     ratio = placement(source.transform, crs, grid).ratio
     window = window_below(source, crs, grid, ratio, Resampling.cubic)
     if window is not None:
-        values = _read(source, band, window, missing, own_nodata)
+        values = pixels(source, band, window, missing, own_nodata)
         reproject(values, out, src_transform=source.window_transform(window), src_nodata=math.nan, **shared)
 
 

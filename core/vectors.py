@@ -13,8 +13,8 @@ import shapely
 from rasterio.enums import MergeAlg
 from rasterio.features import rasterize
 
-from ..errors import InputError
-from ..grid import Grid
+from .errors import InputError
+from .grid import Grid
 
 BLOCK = 16  # pixels to a side; polygons are cut to blocks before they are cut to pixels
 MODES = ("mask", "share")

@@ -1,1 +1,0 @@
-"""Layers of a project as variables of a cube."""
