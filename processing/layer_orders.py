@@ -145,7 +145,7 @@ class LayerOrder:
         if categorized and renderer.classAttribute().strip('"') == field:
             for each in renderer.categories():
                 if each.symbol() is not None:
-                    self._colours[one_word(str(each.value()))] = each.symbol().color().name()
+                    self._colours[str(each.value())] = each.symbol().color().name()
 
     def _export_features(
         self, grid: dict[str, Any], context: QgsCoordinateTransformContext, feedback: Any
@@ -229,11 +229,6 @@ def variable_name(text: str) -> str:
     """A name of a variable made of that of a layer."""
     name = re.sub(r"[^0-9A-Za-z_]+", "_", text).strip("_")
     return name if name and name[0].isalpha() else f"layer_{name}".rstrip("_")
-
-
-def one_word(text: str) -> str:
-    """As the core writes a name of a class."""
-    return re.sub(r"[^0-9A-Za-z_.+@-]+", "_", text.strip()).strip("_") or "unnamed"
 
 
 def _plain(value: Any) -> Any:

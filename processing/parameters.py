@@ -213,10 +213,11 @@ class Parameters:
         """How the project changes between CRS."""
         return self._context.transformContext()
 
-    def raster_file(self, name: str) -> str:
-        """The file of a raster layer, or "" when none was given."""
+    def raster(self, name: str) -> dict[str, Any]:
+        """A raster layer that is a file: its path (`file`), its `crs` as text, and ranges of numbers that the user set
+        as `missing`; empty ones when none was given. `own`: whether all that is what the file itself says."""
         if not self.given(name):
-            return ""
+            return {"file": "", "crs": "", "missing": [], "own": True}
         layer = self._algorithm.parameterAsRasterLayer(self._values, name, self._context)
         if layer is None or not layer.isValid():
             raise InputError(f"{name} is no raster layer: {self.text(name)!r}.")
@@ -225,16 +226,24 @@ class Parameters:
             raise InputError(
                 f"{name} is a layer without a file: {layer.name()}.", "Export it to a GeoTIFF first."
             )
-        return self._absolute(path)
+        provider = layer.dataProvider()
+        missing = [[each.min(), each.max()] for each in provider.userNoDataValues(1)]
+        return {
+            "file": self._absolute(path),
+            "crs": crs_text(layer.crs()) if layer.crs().isValid() else "",
+            "missing": missing,
+            "own": not missing and layer.crs() == provider.crs(),
+        }
 
-    def raster_settings(self, name: str) -> dict[str, Any]:
-        """What a raster layer says other than its file: its `crs` as text ("" for none), and ranges of numbers that are
-        `missing`."""
-        if not self.given(name):
-            return {"crs": "", "missing": []}
-        layer = self._algorithm.parameterAsRasterLayer(self._values, name, self._context)
-        missing = [[each.min(), each.max()] for each in layer.dataProvider().userNoDataValues(1)]
-        return {"crs": crs_text(layer.crs()) if layer.crs().isValid() else "", "missing": missing}
+    def raster_file(self, name: str) -> str:
+        """The file of a raster layer of which nothing but the file counts, or "" when none was given."""
+        raster = self.raster(name)
+        if not raster["own"]:
+            raise InputError(
+                f"{name} has a CRS or missing values that its file does not say.",
+                "Export it to a GeoTIFF first.",
+            )
+        return raster["file"]
 
     def output(self, name: str) -> str:
         """The absolute path of a file or folder to write; a temporary one when the user asked for that."""

@@ -25,7 +25,8 @@ def _load(name: str, file: Path, folder: Path | None = None) -> None:
 _load("minicuber", ROOT / "__init__.py", ROOT)
 _load("helpers", ROOT / "tests" / "helpers.py")
 if importlib.util.find_spec("rasterio"):  # the tests inside QGIS have none
-    _load("scenery", ROOT / "tests" / "scenery.py")
+    for _name in ("scenery", "cubes", "climate_stores"):
+        _load(_name, ROOT / "tests" / f"{_name}.py")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from ..base import MinicuberAlgorithm
+from ..cube_algorithm import CubeAlgorithm
 from ..parameters import Parameters
 from ..text import tr
 
@@ -18,31 +18,20 @@ INTEGER = getattr(QgsProcessingParameterNumber, "Type", QgsProcessingParameterNu
 COLUMNS = ("name", "aggregation")
 
 
-class AggregateTime(MinicuberAlgorithm):
+class AggregateTime(CubeAlgorithm):
     ID = "aggregatetime"
 
-    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        self.add_cube()
+    def add_options(self) -> None:
         headers = [tr("Variable"), tr("Aggregation")]
         self.add(
             QgsProcessingParameterMatrix("VARIABLES", "Variables", 1, False, headers, None, optional=True)
         )
         self.add(QgsProcessingParameterNumber("STEP_DAYS", "Days of a step", INTEGER, 5, True, 1))
         self.add(QgsProcessingParameterString("LIKE", "Variable whose dates to match", optional=True))
-        self.add_load()
-        self.add_cube_output()
 
-    def read(self, parameters: Parameters) -> None:
-        self._load = parameters.flag("LOAD")
-        self._order = {
-            "cube": parameters.cube("CUBE"),
+    def options(self, parameters: Parameters) -> dict[str, Any]:
+        return {
             "variables": parameters.matrix("VARIABLES", COLUMNS),
             "step_days": parameters.integer("STEP_DAYS"),
             "like": parameters.text("LIKE"),
-            "output": parameters.output("OUTPUT"),
         }
-
-    def work(self, feedback) -> dict[str, Any]:
-        result = self.run_core("aggregatetime", self._order, feedback)
-        self.show(result, self._load, feedback)
-        return {"OUTPUT": result["output"]}

@@ -13,7 +13,7 @@ from qgis.core import (
 )
 
 from ...core.errors import InputError
-from ..base import MinicuberAlgorithm
+from ..cube_algorithm import CubeAlgorithm
 from ..layer_orders import COLUMNS, orders_of
 from ..parameters import Parameters
 from ..text import tr
@@ -21,11 +21,10 @@ from ..text import tr
 ANY_LAYER = getattr(QgsProcessing, "SourceType", QgsProcessing).TypeMapLayer
 
 
-class AttachLayers(MinicuberAlgorithm):
+class AttachLayers(CubeAlgorithm):
     ID = "attachlayers"
 
-    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        self.add_cube()
+    def add_options(self) -> None:
         self.add(QgsProcessingParameterMultipleLayers("LAYERS", "Layers", ANY_LAYER, optional=True))
         headers = [tr("Layer"), tr("Variable"), tr("Resampling"), tr("Band or field")]
         self.add(
@@ -38,34 +37,27 @@ class AttachLayers(MinicuberAlgorithm):
                 "REPLACE", "Replace variables of the same name", True, optional=True
             )
         )
-        self.add_load()
-        self.add_cube_output()
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        super().initAlgorithm(configuration)
         self.addOutput(
             QgsProcessingOutputString("COVERAGE", tr("Share of the pixels with a value, per cent"))
         )
 
-    def read(self, parameters: Parameters) -> None:
-        self._load = parameters.flag("LOAD")
-        self._cube = parameters.cube("CUBE")
-        self._output = parameters.output("OUTPUT")
-        self._replace = parameters.flag("REPLACE")
+    def options(self, parameters: Parameters) -> dict[str, Any]:
         layers = parameters.layers("LAYERS")
         if not layers:
             raise InputError("LAYERS is empty.", "Choose at least one layer.")
-        self._orders = orders_of(layers, parameters.matrix("OPTIONS", COLUMNS))
+        self._layers = orders_of(layers, parameters.matrix("OPTIONS", COLUMNS))
         self._context = parameters.transform_context()
+        return {"replace": parameters.flag("REPLACE")}
 
     def work(self, feedback) -> dict[str, Any]:
         grid = None
-        if any(order.needs_grid for order in self._orders):
-            grid = self.run_core("cubegrid", {"cube": self._cube}, feedback)
-        order = {
-            "cube": self._cube,
-            "layers": [each.order(grid, self._context, feedback) for each in self._orders],
-            "output": self._output,
-            "replace": self._replace,
-        }
-        result = self.run_core("attachlayers", order, feedback)
+        if any(layer.needs_grid for layer in self._layers):
+            grid = self.run_core("cubegrid", {"cube": self._order["cube"]}, feedback)
+        orders = [layer.order(grid, self._context, feedback) for layer in self._layers]
+        result = self.run_core(self.ID, {**self._order, "layers": orders}, feedback)
         self.show(result, self._load, feedback)
         coverage = ", ".join(f"{name}: {share:g}" for name, share in result["coverage"].items())
         return {"OUTPUT": result["output"], "COVERAGE": coverage}

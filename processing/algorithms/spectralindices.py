@@ -6,17 +6,16 @@ from typing import Any
 
 from qgis.core import QgsProcessingParameterEnum, QgsProcessingParameterString
 
-from ..base import MinicuberAlgorithm
+from ..cube_algorithm import CubeAlgorithm
 from ..parameters import Parameters
 
 FEATURES = ["day_of_year", "lonlat"]
 
 
-class SpectralIndices(MinicuberAlgorithm):
+class SpectralIndices(CubeAlgorithm):
     ID = "spectralindices"
 
-    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        self.add_cube()
+    def add_options(self) -> None:
         self.add(QgsProcessingParameterString("INDICES", "Spectral indices", optional=True))
         self.add(
             QgsProcessingParameterString("PARAMETERS", "Constants of the indices (JSON)", optional=True),
@@ -33,20 +32,10 @@ class SpectralIndices(MinicuberAlgorithm):
                 usesStaticStrings=True,
             )
         )
-        self.add_load()
-        self.add_cube_output()
 
-    def read(self, parameters: Parameters) -> None:
-        self._load = parameters.flag("LOAD")
-        self._order = {
-            "cube": parameters.cube("CUBE"),
+    def options(self, parameters: Parameters) -> dict[str, Any]:
+        return {
             "indices": parameters.text("INDICES"),
             "parameters": parameters.json_object("PARAMETERS", '{"L": 0.5}'),
             "features": parameters.choices("FEATURES"),
-            "output": parameters.output("OUTPUT"),
         }
-
-    def work(self, feedback) -> dict[str, Any]:
-        result = self.run_core("spectralindices", self._order, feedback)
-        self.show(result, self._load, feedback)
-        return {"OUTPUT": result["output"]}

@@ -10,17 +10,16 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from ..base import MinicuberAlgorithm
+from ..cube_algorithm import CubeAlgorithm
 from ..parameters import Parameters
 
 VARIABLES = ["slope", "northness", "eastness", "ruggedness", "curvature", "twi"]
 
 
-class TerrainVariables(MinicuberAlgorithm):
+class TerrainVariables(CubeAlgorithm):
     ID = "terrainvariables"
 
-    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        self.add_cube()
+    def add_options(self) -> None:
         self.add(QgsProcessingParameterRasterLayer("DEM", "Elevation model", optional=True))
         self.add(
             QgsProcessingParameterString(
@@ -39,22 +38,14 @@ class TerrainVariables(MinicuberAlgorithm):
             )
         )
         self.add(QgsProcessingParameterString("SCALES", "Scales (m)", optional=True))
-        self.add_load()
-        self.add_cube_output()
 
-    def read(self, parameters: Parameters) -> None:
-        self._load = parameters.flag("LOAD")
-        self._order = {
-            "cube": parameters.cube("CUBE"),
-            "dem": parameters.raster_file("DEM"),
+    def options(self, parameters: Parameters) -> dict[str, Any]:
+        dem = parameters.raster("DEM")
+        return {
+            "dem": dem["file"],
             "dem_variable": parameters.text("DEM_VARIABLE"),
-            **{f"dem_{key}": value for key, value in parameters.raster_settings("DEM").items()},
+            "dem_crs": dem["crs"],
+            "dem_missing": dem["missing"],
             "variables": parameters.choices("VARIABLES"),
             "scales": parameters.text("SCALES"),
-            "output": parameters.output("OUTPUT"),
         }
-
-    def work(self, feedback) -> dict[str, Any]:
-        result = self.run_core("terrainvariables", self._order, feedback)
-        self.show(result, self._load, feedback)
-        return {"OUTPUT": result["output"]}

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import rasterio
 import xarray as xr
+from cubes import opened, save
 from minicuber.core import aggregate_cube as module
 from minicuber.core.aggregate_cube import AggregateParameters, aggregate_time
 from minicuber.core.cube.describe import DescribeParameters, describe_cube
@@ -91,16 +92,6 @@ def example(seed=1) -> xr.Dataset:
     return cube
 
 
-def save(cube, path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if path.suffix == ".zarr":
-            cube.to_zarr(path, zarr_format=2)
-        else:
-            cube.to_netcdf(path, engine="h5netcdf")
-    return path
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """The example in both formats, by ending; not to be changed."""
@@ -109,25 +100,19 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def aggregate(made, tmp_path):
+def aggregate(made, tmp_path, request):
     """`aggregate(pairs, output="new.nc", cube=None, **options)`: the new cube, opened by plain xarray."""
-    opened = []
 
     def call(pairs, output="new.nc", cube=None, progress=None, **options):
         path = tmp_path / output
         parameters = AggregateParameters(str(cube or made[".nc"]), pairs, output=str(path), **options)
         result = aggregate_time(parameters, progress or Progress())
         assert result.output == str(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            found = xr.open_dataset(path, engine="zarr" if path.suffix == ".zarr" else "h5netcdf")
-        opened.append(found)
+        found = opened(path, request)
         assert result.n_dates == found.sizes["time"]
         return found
 
-    yield call
-    for each in opened:
-        each.close()
+    return call
 
 
 def steps_of(variable: xr.DataArray, how: str, step_days: int, like=None) -> np.ndarray:

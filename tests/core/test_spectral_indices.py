@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ import pytest
 import rasterio
 import spyndex
 import xarray as xr
+from cubes import opened, save
 from minicuber.core import spectral_catalog
 from minicuber.core import spectral_indices as module
 from minicuber.core.cube.describe import DescribeParameters, describe_cube
@@ -67,16 +67,6 @@ def example(seed=1) -> xr.Dataset:
     return cube
 
 
-def save(cube, path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if path.suffix == ".zarr":
-            cube.to_zarr(path, zarr_format=2)
-        else:
-            cube.to_netcdf(path, engine="h5netcdf")
-    return path
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """The example in both formats, by ending; not to be changed."""
@@ -85,26 +75,20 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def compute(made, tmp_path):
+def compute(made, tmp_path, request):
     """`compute(indices, output="new.nc", cube=None, **options)`: the new cube, opened by plain xarray."""
-    opened = []
 
     def call(indices="", output="new.nc", cube=None, progress=None, **options):
         path = tmp_path / output
         parameters = IndicesParameters(str(cube or made[".nc"]), indices, output=str(path), **options)
         result = spectral_indices(parameters, progress or Progress())
         assert result.output == str(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            found = xr.open_dataset(path, engine="zarr" if path.suffix == ".zarr" else "h5netcdf")
-        opened.append(found)
+        found = opened(path, request)
         assert result.n_dates == found.sizes["time"]
         assert set(result.variables) <= set(found.variables)
         return found
 
-    yield call
-    for each in opened:
-        each.close()
+    return call
 
 
 def plain(formula) -> np.ndarray:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import rasterio
 import xarray as xr
+from cubes import opened, save
 from minicuber.core.cube.read import read_cube, read_packed
 from minicuber.core.errors import Cancelled, InputError
 from minicuber.core.grid import Grid
@@ -104,16 +105,6 @@ def example(grid: Grid = GRID, crs: str = UTM) -> xr.Dataset:
     return cube
 
 
-def save(cube, path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if path.suffix == ".zarr":
-            cube.to_zarr(path, zarr_format=2)
-        else:
-            cube.to_netcdf(path, engine="h5netcdf")
-    return path
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("terrain")
@@ -124,9 +115,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def make(folder, tmp_path):
+def make(folder, tmp_path, request):
     """`make(output="new.nc", **parameters)`: the new cube, opened by plain xarray; from dem.tif without a word."""
-    opened = []
 
     def call(output="new.nc", cube=None, **parameters):
         path = tmp_path / output
@@ -137,13 +127,9 @@ def make(folder, tmp_path):
         order = TerrainParameters(str(cube or folder / "valley.nc"), output=str(path), **parameters)
         result = terrain_variables(order, Progress())
         assert result.output == str(path)
-        found = xr.open_dataset(path, engine="zarr" if path.suffix == ".zarr" else "h5netcdf")
-        opened.append(found)
-        return found
+        return opened(path, request)
 
-    yield call
-    for each in opened:
-        each.close()
+    return call
 
 
 def analytic(name, grid=GRID):

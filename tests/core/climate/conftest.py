@@ -1,17 +1,9 @@
-"""Loads the makers of stores under a name of their own, and keeps the keys of whoever runs the tests out."""
+"""Keeps the keys of whoever runs the tests out."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
+import climate_stores
 import pytest
-
-if "climate_stores" not in sys.modules:
-    spec = importlib.util.spec_from_file_location("climate_stores", Path(__file__).with_name("stores.py"))
-    sys.modules["climate_stores"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["climate_stores"])
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +17,5 @@ def alone(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr("minicuber.core.climate.faults.PAUSE", 0.01)
     yield
-    opened = sys.modules["climate_stores"].OPEN
-    while opened:
-        opened.pop().close()
+    while climate_stores.OPEN:
+        climate_stores.OPEN.pop().close()
