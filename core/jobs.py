@@ -24,6 +24,7 @@ JOBS = {
     "aggregatetime": "aggregate_cube:aggregate_time",
     "terrainvariables": "terrain_variables:terrain_variables",
     "spectralindices": "spectral_indices:spectral_indices",
+    "cleanclouds": "clean_clouds:clean_clouds",
 }
 
 
