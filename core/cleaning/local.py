@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-STEPS = 48  # of the axis, whose windows are multiplied together
+STEPS = 16  # of the axis, whose windows are multiplied together
 NOTHING = 1e-12  # a weight below counts as none
 # Below this variance of the distances (window: -1 to 1), or this sum of weights, sums of products lose digits.
 NARROW, LIGHT = 1e-5, 1e-6
@@ -31,6 +31,17 @@ class Windows:
     first: np.ndarray
     last: np.ndarray
     radius: np.ndarray
+
+    @cached_property
+    def moments(self) -> tuple[tuple[slice, slice, np.ndarray, np.ndarray], ...]:
+        """Of each of `bands`: (which steps, those that they look at, distances, weights (these, 3 x which) of the
+        powers 0, 1 and 2 of the distance)."""
+        out = []
+        for rows, columns, distance, inside in self.bands:
+            near = tricube(distance, inside)
+            powers = np.concatenate([near, near * distance, near * distance**2])
+            out.append((rows, columns, distance, np.ascontiguousarray(powers.T)))
+        return tuple(out)
 
     @cached_property
     def bands(self) -> tuple[tuple[slice, slice, np.ndarray, np.ndarray], ...]:
@@ -134,19 +145,20 @@ def _lines(values: np.ndarray, weights: np.ndarray, windows: Windows) -> np.ndar
     """The line of each window at its middle, (series, steps); `weights` likewise, or one row for all."""
     out = np.empty_like(values)
     weighted = weights * values
-    for rows, columns, distance, inside in windows.bands:
-        near = tricube(distance, inside)
-        powers = [near, near * distance, near * distance**2]
-        count = len(near)
-        sums = weights[:, columns] @ np.concatenate(powers).T
-        totals = weighted[:, columns] @ np.concatenate(powers[:2]).T
+    for rows, columns, distance, powers in windows.moments:
+        count = len(distance)
+        sums = weights[:, columns] @ powers
+        totals = weighted[:, columns] @ powers[:, : 2 * count]
         s0, s1, s2 = sums[:, :count], sums[:, count : 2 * count], sums[:, 2 * count :]
         t0, t1 = totals[:, :count], totals[:, count:]
-        squared = s0 * s0
-        determinant = s0 * s2 - s1 * s1
-        poor = (determinant <= NARROW * squared) | (s0 <= LIGHT)
+        determinant = s0 * s2
+        determinant -= s1 * s1
+        poor = determinant <= NARROW * s0 * s0
+        poor |= s0 <= LIGHT
         determinant[poor] = 1.0
-        part = (s2 * t0 - s1 * t1) / determinant
+        part = s2 * t0
+        part -= s1 * t1
+        part /= determinant
         if poor.any():
             series, step = np.nonzero(np.broadcast_to(poor, part.shape))
             scale = np.where(windows.radius[rows] > 0, windows.radius[rows], 1.0)[step]
@@ -154,7 +166,7 @@ def _lines(values: np.ndarray, weights: np.ndarray, windows: Windows) -> np.ndar
             part[series, step] = _one_by_one(
                 values[series, columns],
                 own,
-                near[step],
+                powers[:, step].T,
                 distance[step],
                 values[series, rows.start + step],
                 scale,
