@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsApplication
@@ -9,12 +10,15 @@ from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction
 
 from ..processing.base import ICON
+from ..processing.groups import CUBE_PROPERTY
 from ..processing.help import HELP
 from ..processing.parameters import crs_text
 from ..processing.project import loader
 from ..processing.provider import MinicuberProvider
 from ..processing.settings import remember, remembered
 from ..processing.text import tr
+from .attach_dialog import ATTACH_ICON, AttachDialog
+from .cubes import of_a_cube
 from .messages import Messages
 from .options import OptionsFactory
 
@@ -22,7 +26,7 @@ MENU = "&Minicuber"
 
 
 IN_MENU = (
-    "attachlayers", "terrainvariables", "spectralindices", "aggregatetime", "loadminicube", "createdemodata",
+    "terrainvariables", "spectralindices", "aggregatetime", "cleanclouds", "loadminicube", "createdemodata",
     "setupenvironment",
 )  # fmt: skip
 
@@ -37,6 +41,7 @@ class MinicuberPlugin:
         self.toolbar = None
         self.options: OptionsFactory | None = None
         self._dialogs: list[Any] = []
+        self._attach: AttachDialog | None = None
         self._messages: Messages | None = None
 
     def initProcessing(self) -> None:
@@ -51,6 +56,8 @@ class MinicuberPlugin:
         self.toolbar = self.iface.addToolBar("Minicuber")
         self.toolbar.setObjectName("MinicuberToolBar")
         self._add_action("build", tr("Build minicube from canvas"), self.build_from_canvas, toolbar=True)
+        attach = tr("Attach layers to a minicube") + "…"
+        self._add_action("attachlayers", attach, self.attach_layers, toolbar=True, icon=ATTACH_ICON)
         for name in IN_MENU:
             self._add_action(name, tr(HELP[name]["NAME"]) + "…", self._opener(name))
         self.options = OptionsFactory()
@@ -61,6 +68,11 @@ class MinicuberPlugin:
         loader().failed.connect(self._messages.failed)
 
     def unload(self) -> None:
+        if self._attach is not None:
+            self._attach.stop()
+            self._attach.close()
+            self._attach.deleteLater()
+            self._attach = None
         if self._messages is not None:
             loader().written.disconnect(self._messages.written)
             loader().failed.disconnect(self._messages.failed)
@@ -82,6 +94,32 @@ class MinicuberPlugin:
     def build_from_canvas(self) -> Any:
         """Open the dialog of `minicuber:buildminicube` with the canvas extent filled in."""
         return self.open_dialog("buildminicube", {"EXTENT": self.canvas_extent()})
+
+    def attach_layers(self) -> Any:
+        """Open the table of layers to attach; the set-up instead, where there is no environment of the core."""
+        if not self._can_execute("attachlayers"):
+            return self.open_dialog("attachlayers", {})
+        if self._attach is None or not self._attach.isVisible():
+            if self._attach is not None:
+                self._attach.deleteLater()
+            self._attach = AttachDialog(
+                self.iface.mainWindow(),
+                lambda parameters: self.open_dialog("attachlayers", parameters),
+                self._active_cube(),
+            )
+            self._attach.show()
+        self._attach.raise_()
+        self._attach.activateWindow()
+        return self._attach
+
+    def _active_cube(self) -> str:
+        """The cube of the layer that is current in the tree of layers, "" when it is of none."""
+        layer = self.iface.activeLayer()
+        return str(layer.customProperty(CUBE_PROPERTY, "")) if layer is not None and of_a_cube(layer) else ""
+
+    def _can_execute(self, algorithm: str) -> bool:
+        made = QgsApplication.processingRegistry().createAlgorithmById(f"minicuber:{algorithm}")
+        return made.canExecute()[0]
 
     def canvas_extent(self) -> str:
         """The extent that the canvas shows, with the project's CRS, as Processing writes it."""
@@ -117,8 +155,8 @@ class MinicuberPlugin:
     def _opener(self, algorithm: str):
         return lambda: self.open_dialog(algorithm, {})
 
-    def _add_action(self, name: str, text: str, slot, toolbar: bool = False) -> None:
-        action = QAction(QIcon(str(ICON)), text, self.iface.mainWindow())
+    def _add_action(self, name: str, text: str, slot, toolbar: bool = False, icon: Path = ICON) -> None:
+        action = QAction(QIcon(str(icon)), text, self.iface.mainWindow())
         action.setObjectName(f"minicuber_{name}")
         action.triggered.connect(lambda checked=False: slot())
         self.iface.addPluginToMenu(MENU, action)

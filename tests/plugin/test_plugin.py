@@ -45,6 +45,9 @@ class Interface:
     def mapCanvas(self):
         return self._iface.mapCanvas()
 
+    def activeLayer(self):
+        return None
+
     def addToolBar(self, name):
         self.toolbars.append(QToolBar(name))
         return self.toolbars[-1]
@@ -106,16 +109,29 @@ def test_menu_and_toolbar_lead_to_every_algorithm(plugin):
     texts = [action.text() for action in plugin.iface.menu]
     assert texts == [
         "Build minicube from canvas",
-        "Attach layers…",
+        "Attach layers to a minicube…",
         "Terrain variables…",
         "Spectral indices…",
         "Aggregate over time…",
+        "Clean clouds…",
         "Load minicube…",
         "Create demo data…",
         "Set up environment…",
     ]
-    assert [action.text() for action in plugin.toolbar.actions()] == ["Build minicube from canvas"]
+    assert [action.text() for action in plugin.toolbar.actions()] == texts[:2]
     assert all(not action.icon().isNull() for action in plugin.iface.menu)
+
+
+def test_toolbar_opens_one_table_of_layers(plugin, qgis_new_project):
+    action = plugin.toolbar.actions()[1]
+    action.trigger()
+    dialog = plugin._attach
+    assert dialog.isVisible() and dialog.cube.path() == ""
+    action.trigger()
+    assert plugin._attach is dialog
+    dialog.close()
+    action.trigger()
+    assert plugin._attach is not dialog and plugin._attach.isVisible()
 
 
 def test_second_start_of_processing_adds_no_second_provider(plugin):
@@ -217,7 +233,8 @@ def test_without_environment_the_set_up_opens_and_says_why(plugin, monkeypatch):
 
     monkeypatch.setattr(processing, "createAlgorithmDialog", create)
     plugin.build_from_canvas()
-    assert opened == ["minicuber:setupenvironment"]
+    plugin.attach_layers()
+    assert opened == ["minicuber:setupenvironment"] * 2
     assert "Set up environment" in plugin.iface.messages[0]
 
 
