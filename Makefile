@@ -206,6 +206,9 @@ bench: ## measure speed and memory, beside other programs of this kind; no verdi
 	"$$core" -B tests/bench/load.py --peers "$$peers" $(ARGS)
 	"$$core" -B tests/bench/memory.py
 	"$$core" -B tests/bench/climate.py
+	"$$core" -B tests/bench/dataset.py
+	"$$core" -B tests/bench/attach.py --qgis-python "$(QGIS_PYTHON)"
+	"$$core" -B tests/bench/cleaning.py
 
 lint: ## check the style
 	@$(setup)

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import rasterio
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.warp import reproject
 from rasterio.windows import Window
 
 from .errors import InputError
 from .grid import Grid, checked_crs, short_crs
-from .placement import enlarged, overlap, placement, resampling_for, window_below
+from .placement import FINER, Placement, enlarged, overlap, placement, resampling_for, window_below
 
 METHODS = {
     "nearest": "nearest", "bilinear": "bilinear", "cubic": "cubic", "average": "average", "mode": "mode",
     "min": "min", "max": "max", "median": "med",
 }  # fmt: skip
+CACHE = 64  # MB of blocks that GDAL keeps; by default 5 % of the machine's memory
+PIXELS_AT_ONCE = 1_500_000  # read of a file before they are warped; some 60 MB with all that is made of them
 OF_CLASSES = ("nearest", "mode", "min", "max")
 
 
 @dataclass(frozen=True)
 class OnGrid:
     """A band on the grid: `values` (y, x), float64 with NaN for missing. `method`: how it was resampled. `coverage`:
-    share of the pixels with a value. `whole`: whether all values are whole numbers by their type."""
+    share of the pixels with a value. `whole`: whether all values are whole numbers by their type. `fit`: how its pixels
+    lie on the grid, in words."""
 
     values: np.ndarray
     method: str
@@ -34,6 +38,40 @@ class OnGrid:
     whole: bool
     units: str
     description: str
+    fit: str = ""
+
+
+@dataclass(frozen=True)
+class Band:
+    """What a file says of a band: its name, whether its values are whole numbers by their type, and its colour table
+    (value as text to #rrggbb), empty without one or where that is mere grey."""
+
+    name: str
+    whole: bool
+    colours: dict[str, str]
+
+
+def bands_of(path: str, title: str) -> list[Band]:
+    """The bands of a file that GDAL reads. Raises `InputError` naming the layer `title`."""
+    try:
+        with rasterio.open(path) as source:
+            return [_band(source, number) for number in source.indexes]
+    except RasterioError as error:
+        raise InputError(f"The layer {title} cannot be read ({_short(error)}).") from error
+
+
+def _band(source, number: int) -> Band:
+    colours = {}
+    if source.colorinterp[number - 1] is ColorInterp.palette:
+        table = {value: colour for value, colour in source.colormap(number).items() if colour[3]}
+        if any(len(set(colour[:3])) > 1 for colour in table.values()):
+            colours = {str(value): "#{:02x}{:02x}{:02x}".format(*colour) for value, colour in table.items()}
+    return Band(source.descriptions[number - 1] or "", _is_whole(source, number), colours)
+
+
+def _is_whole(source, band: int) -> bool:
+    packed = (source.scales[band - 1] or 1.0, source.offsets[band - 1] or 0.0) != (1.0, 0.0)
+    return np.dtype(source.dtypes[band - 1]).kind in "ui" and not packed
 
 
 def raster_on(
@@ -56,7 +94,7 @@ def raster_on(
     naming the layer `title`.
     """
     try:
-        with rasterio.open(path) as source:
+        with rasterio.Env(GDAL_CACHEMAX=CACHE), rasterio.open(path) as source:
             if not 1 <= band <= source.count:
                 raise InputError(f"The layer {title} has no band {band}.", f"It has {source.count}.")
             return _on_grid(grid, source, band, crs, choice, classes, title, missing, own_nodata)
@@ -89,10 +127,19 @@ def _on_grid(grid, source, band, crs, choice, classes, title, missing, own_nodat
         values=out,
         method="none, the lattices are equal" if place.copied else method.name.replace("med", "median"),
         coverage=float(np.isfinite(out).mean()),
-        whole=np.dtype(source.dtypes[band - 1]).kind in "ui" and (scale, offset) == (1.0, 0.0),
+        whole=_is_whole(source, band),
         units=source.units[band - 1] or "",
         description=source.descriptions[band - 1] or "",
+        fit=_fit(place),
     )
+
+
+def _fit(place: Placement) -> str:
+    if place.copied:
+        return "on the lattice of the grid"
+    if place.ratio < FINER:
+        return "finer than the grid"
+    return "its pixels hold whole pixels of the grid" if place.nests else "not finer than the grid"
 
 
 def pixels(source, band: int, window: Window, missing=(), own_nodata: bool = True) -> np.ndarray:
@@ -108,7 +155,8 @@ def pixels(source, band: int, window: Window, missing=(), own_nodata: bool = Tru
 def _warp(
     source, band: int, crs: str, grid: Grid, method: Resampling, out: np.ndarray, missing, own_nodata
 ) -> None:
-    """Warp a band into `out`. GDAL knows one number for missing; where more is, the pixels are read before."""
+    """Warp a band into `out`. GDAL knows one number for missing; where more is, the pixels are read before,
+    part by part of the grid."""
     nodata = source.nodatavals[band - 1] if own_nodata else None
     shared = {
         "src_crs": crs,
@@ -125,10 +173,37 @@ def _warp(
         )  # fmt: skip
         return
     ratio = placement(source.transform, crs, grid).ratio
-    window = window_below(source, crs, grid, ratio, Resampling.cubic)
-    if window is not None:
-        values = pixels(source, band, window, missing, own_nodata)
-        reproject(values, out, src_transform=source.window_transform(window), src_nodata=math.nan, **shared)
+    for rows, columns, part in _parts(grid, max(1, int(math.sqrt(PIXELS_AT_ONCE) * ratio))):
+        window = window_below(source, crs, part, ratio, Resampling.cubic)
+        if window is None:
+            continue
+        values, warped = pixels(source, band, window, missing, own_nodata), np.full(part.shape, np.nan)
+        shared["dst_transform"] = part.geobox.transform
+        reproject(
+            values, warped, src_transform=source.window_transform(window), src_nodata=math.nan, **shared
+        )
+        out[rows, columns] = warped
+
+
+def _parts(grid: Grid, size: int) -> Iterator[tuple[slice, slice, Grid]]:
+    """Squares of a grid, of `size` pixels to a side: (rows, columns, the square)."""
+    for top in range(0, grid.height, size):
+        for left in range(0, grid.width, size):
+            rows, columns = (
+                slice(top, min(top + size, grid.height)),
+                slice(left, min(left + size, grid.width)),
+            )
+            yield (
+                rows,
+                columns,
+                replace(
+                    grid,
+                    left=grid.left + left * grid.resolution_x,
+                    top=grid.top - top * grid.resolution_y,
+                    width=columns.stop - left,
+                    height=rows.stop - top,
+                ),
+            )
 
 
 def _short(error: Exception) -> str:

@@ -25,6 +25,10 @@ class CubeAlgorithm(MinicuberAlgorithm):
         """The parameters of the job beside `cube` and `output`. Raises `InputError`."""
         raise NotImplementedError
 
+    def results(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The outputs beside OUTPUT, from the result of the job."""
+        return {}
+
     def read(self, parameters: Parameters) -> None:
         self._load = parameters.flag("LOAD")
         self._order = {
@@ -36,4 +40,4 @@ class CubeAlgorithm(MinicuberAlgorithm):
     def work(self, feedback) -> dict[str, Any]:
         result = self.run_core(self.ID, self._order, feedback)
         self.show(result, self._load, feedback)
-        return {"OUTPUT": result["output"]}
+        return {"OUTPUT": result["output"], **self.results(result)}

@@ -168,6 +168,8 @@ def _add(
     layer.setCustomProperty(LAYER_PROPERTY, entry.key)
     if "variable" in entry.info:
         _dress(layer, entry)
+    elif "style" in entry.info:
+        entry.info["style"](layer)
     project.addMapLayer(layer, False)
     # Collapsed before it is in the tree: the view would leave some legends open that are closed later.
     node = QgsLayerTreeLayer(layer)

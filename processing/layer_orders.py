@@ -6,19 +6,13 @@ are always exported by QGIS, and rasters where the layer is more than its file.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from typing import Any
 
 from qgis.core import (
-    NULL,
     QgsCoordinateReferenceSystem,
-    QgsCoordinateTransform,
     QgsCoordinateTransformContext,
-    QgsCsException,
-    QgsFeatureRequest,
-    QgsGeometry,
     QgsProcessingUtils,
     QgsRasterFileWriter,
     QgsRasterLayer,
@@ -26,16 +20,16 @@ from qgis.core import (
     QgsRasterProjector,
     QgsRectangle,
     QgsVectorLayer,
-    QgsVectorLayerFeatureSource,
 )
 
 from ..core.errors import InputError
 from ..core.secrets import redacted
+from .features import Features
 from .parameters import crs_text
+from .raster_legends import MIXING, RasterLegend, completed, legend_of_file, legend_of_style
+from .temporal import dates_of
 
 COLUMNS = ("layer", "variable", "resampling", "band")
-MARGIN = 0.05  # of the extent, around the cube
-PIECES = 200  # an edge that is bent by a change of CRS is cut so finely, over the extent
 
 
 class LayerOrder:
@@ -64,13 +58,21 @@ class LayerOrder:
     ) -> dict:
         """The fields of the core's `LayerOrder`; what needs it is exported. Raises `InputError`."""
         made = {
-            "name": self._name, "title": self._title, "source": self._source, "method": self._method,
-            "legend": self._legend, "colours": self._colours,
-        }  # fmt: skip
+            "name": self._name,
+            "title": self._title,
+            "source": self._source,
+            "method": self._method,
+        }
         if self._vector:
-            path = self._export_features(grid, context, feedback)
-            return {**made, "kind": "vector", "path": path, "values": bool(self._field)}
-        made = {**made, "kind": "raster", "band": self._band, "classes": self._classes}
+            target = QgsCoordinateReferenceSystem.fromWkt(grid["wkt"])
+            path = self._features.write(target, context, feedback, _box(grid))
+            return {
+                **made, "kind": "vector", "path": path, "values": bool(self._features.field), "colours": self._colours,
+            }  # fmt: skip
+        made = {
+            **made, **self._classes(), "kind": "raster", "band": self._band, "dates": self._dates,
+            "band_names": self._band_names,
+        }  # fmt: skip
         if not self._path:
             return {**made, "path": self._export_pixels(grid, context)}
         return {
@@ -82,36 +84,46 @@ class LayerOrder:
 
     def _read_raster(self, layer: QgsRasterLayer, band: str) -> None:
         provider = layer.dataProvider()
+        self._band_names = [layer.bandName(number) for number in range(1, layer.bandCount() + 1)]
         self._band = self._band_number(layer, band)
-        self._legend, self._colours = {}, {}
-        renderer = layer.renderer()
-        self._classes = False
-        if renderer is not None and renderer.type() == "paletted":
-            shown = renderer.inputBand() if hasattr(renderer, "inputBand") else renderer.band()
-            if shown == self._band:
-                self._classes = True
-                for each in renderer.classes():
-                    self._legend[str(each.value)] = each.label
-                    self._colours[str(each.value)] = each.color.name()
-        self._missing = [[each.min(), each.max()] for each in provider.userNoDataValues(self._band)]
-        self._own_nodata = bool(provider.useSourceNoDataValue(self._band))
+        self._dates = dates_of(layer)
+        self._style = legend_of_style(layer)
+        first = self._band or 1
+        self._missing = [[each.min(), each.max()] for each in provider.userNoDataValues(first)]
+        self._own_nodata = bool(provider.useSourceNoDataValue(first))
         plain = layer.providerType() == "gdal" and "authcfg" not in layer.source()
         self._path = provider.dataSourceUri().split("|")[0] if plain else ""
         self._provider = None if plain else provider.clone()
 
     def _band_number(self, layer: QgsRasterLayer, text: str) -> int:
+        """From 1, 0 where none was chosen."""
         if not text:
-            return 1
-        names = [layer.bandName(number) for number in range(1, layer.bandCount() + 1)]
+            return 0
         number = int(text) if text.isdigit() else 0
-        for place, name in enumerate(names, start=1):
+        for place, name in enumerate(self._band_names, start=1):
             if text in (name, name.partition(": ")[2]):
                 number = place
-        if not 1 <= number <= len(names):
+        if not 1 <= number <= len(self._band_names):
             raise InputError(
-                f"The layer {layer.name()} has no band {text}.", f"It has: {', '.join(names[:20])}."
+                f"The layer {layer.name()} has no band {text}.",
+                f"It has: {', '.join(self._band_names[:20])}.",
             )
         return number
+
+    def _classes(self) -> dict[str, Any]:
+        """Whether it holds classes, and which: as its style says, else its file, else as its type will say."""
+        file = legend_of_file(self._path, self._band or 1) if self._path else RasterLegend()
+        style = self._style if self._band in (0, self._style.band) else RasterLegend()
+        if file.why and not style.why and self._method in MIXING:
+            # What the file says of itself gives way to such a method, what the user chose as a style does not.
+            return {"classes": False, "classes_why": f"{self._method} mixes values"}
+        legend = completed(style, file)
+        if not legend.why:
+            return {}
+        return {
+            "classes": True, "classes_why": legend.why, "legend": legend.names, "colours": legend.colours,
+            "legend_band": legend.band,
+        }  # fmt: skip
 
     def _export_pixels(self, grid: dict[str, Any], context: QgsCoordinateTransformContext) -> str:
         """The layer on the grid of the cube, by QGIS's own resampling: with its login, of its service."""
@@ -123,10 +135,7 @@ class LayerOrder:
         path = QgsProcessingUtils.generateTempFilename("layer.tif")
         writer = QgsRasterFileWriter(path)
         writer.setOutputFormat("GTiff")
-        west, south, east, north = grid["bounds"]
-        ended = writer.writeRaster(
-            pipe, grid["width"], grid["height"], QgsRectangle(west, south, east, north), target, context
-        )
+        ended = writer.writeRaster(pipe, grid["width"], grid["height"], _box(grid), target, context)
         if int(ended) != 0 or not os.path.exists(path):
             raise InputError(f"The layer {self._title} cannot be exported.", "Save it to a GeoTIFF first.")
         return path
@@ -134,12 +143,8 @@ class LayerOrder:
     # --- vectors -----------------------------------------------------------------------------------
 
     def _read_vector(self, layer: QgsVectorLayer, field: str) -> None:
-        self._path, self._field = "", field
-        self._legend, self._colours = {}, {}
-        if field and layer.fields().indexFromName(field) < 0:
-            known = ", ".join(each.name() for each in layer.fields())
-            raise InputError(f"The layer {layer.name()} has no field {field}.", f"It has: {known}.")
-        self._features = QgsVectorLayerFeatureSource(layer)  # with the filter, and edits that are not saved
+        self._path, self._colours = "", {}
+        self._features = Features(layer, field)
         renderer = layer.renderer()
         categorized = field and renderer is not None and renderer.type() == "categorizedSymbol"
         if categorized and renderer.classAttribute().strip('"') == field:
@@ -147,54 +152,10 @@ class LayerOrder:
                 if each.symbol() is not None:
                     self._colours[str(each.value())] = each.symbol().color().name()
 
-    def _export_features(
-        self, grid: dict[str, Any], context: QgsCoordinateTransformContext, feedback: Any
-    ) -> str:
-        """The features around the cube, in its CRS, as the core reads them."""
-        target = QgsCoordinateReferenceSystem.fromWkt(grid["wkt"])
-        west, south, east, north = grid["bounds"]
-        box = QgsRectangle(west, south, east, north)
-        box.grow(MARGIN * max(box.width(), box.height()))
-        change = QgsCoordinateTransform(self._crs, target, context)
-        try:
-            there = change.transformBoundingBox(box, QgsCoordinateTransform.ReverseTransform)
-        except QgsCsException as error:
-            raise InputError(
-                f"The layer {self._title} cannot be brought into the CRS of the cube ({error})."
-            ) from error
-        there.grow(MARGIN * max(there.width(), there.height()))
-        path = QgsProcessingUtils.generateTempFilename("features.jsonl")
-        index = self._features.fields().indexFromName(self._field) if self._field else -1
-        request = QgsFeatureRequest().setFilterRect(there)
-        with open(path, "w", encoding="utf-8") as file:
-            for feature in self._features.getFeatures(request):
-                if feedback.isCanceled():
-                    break
-                geometry = self._placed(feature.geometry(), change, there)
-                if geometry is None or geometry.isEmpty():
-                    continue
-                value = feature.attribute(index) if index >= 0 else None
-                line = {"wkb": bytes(geometry.asWkb()).hex(), "value": _plain(value)}
-                file.write(json.dumps(line) + "\n")
-        return path
 
-    def _placed(self, geometry: QgsGeometry, change: QgsCoordinateTransform, box: QgsRectangle) -> Any:
-        if geometry.isNull():
-            return None
-        if geometry.constGet().hasCurvedSegments():
-            geometry = QgsGeometry(geometry.constGet().segmentize())
-        if geometry.isGeosValid():
-            clipped = geometry.clipped(box)  # a land cover of a continent is not handed over for a valley
-            geometry = geometry if clipped.isNull() else clipped
-        if change.sourceCrs() != change.destinationCrs():
-            geometry = geometry.densifyByDistance(max(box.width(), box.height()) / PIECES)
-            try:
-                geometry.transform(change)
-            except QgsCsException as error:
-                raise InputError(
-                    f"A feature of {self._title} cannot be brought into the CRS of the cube ({error})."
-                ) from error
-        return geometry
+def _box(grid: dict[str, Any]) -> QgsRectangle:
+    west, south, east, north = grid["bounds"]
+    return QgsRectangle(west, south, east, north)
 
 
 def orders_of(layers: list[Any], rows: list[list[str]]) -> list[LayerOrder]:
@@ -229,9 +190,3 @@ def variable_name(text: str) -> str:
     """A name of a variable made of that of a layer."""
     name = re.sub(r"[^0-9A-Za-z_]+", "_", text).strip("_")
     return name if name and name[0].isalpha() else f"layer_{name}".rstrip("_")
-
-
-def _plain(value: Any) -> Any:
-    if value is None or value == NULL:
-        return None
-    return value if isinstance(value, (int, float, str)) and not isinstance(value, bool) else str(value)

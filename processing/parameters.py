@@ -19,10 +19,12 @@ from qgis.core import (
     QgsGeometry,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
+    QgsProcessingUtils,
     QgsProperty,
     QgsRectangle,
     QgsReferencedGeometry,
     QgsReferencedRectangle,
+    QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import Qt
 
@@ -184,6 +186,33 @@ class Parameters:
         if path and not os.path.exists(path):
             raise InputError(f"{name} does not exist: {path}.")
         return path
+
+    def files(self, name: str) -> list[str]:
+        """The absolute paths of several files or folders, which are there. Raises `InputError`."""
+        given = self._algorithm.parameterAsFileList(self._values, name, self._context)
+        paths = [self._absolute(str(each).strip()) for each in given if str(each).strip()]
+        if not paths:
+            raise InputError(f"{name} is missing.", "Give at least one path.")
+        for path in paths:
+            if not os.path.exists(path):
+                raise InputError(f"{name} does not exist: {path}.")
+        return paths
+
+    def vector(self, name: str) -> Any:
+        """A vector layer, None when none was given. Raises `InputError`."""
+        if not self.given(name):
+            return None
+        layer = self._algorithm.parameterAsVectorLayer(self._values, name, self._context)
+        if layer is None or not layer.isValid():
+            raise InputError(f"{name} is no vector layer: {self.text(name)!r}.")
+        return layer
+
+    def layer_by_name(self, text: str, name: str) -> Any:
+        """The vector layer of the project that has this id, name or source, or that of a file. Raises `InputError`."""
+        layer = QgsProcessingUtils.mapLayerFromString(text, self._context)
+        if not isinstance(layer, QgsVectorLayer) or not layer.isValid():
+            raise InputError(f"{name} has no vector layer {text!r}.", "Name one of the project, or a file.")
+        return layer
 
     def cube(self, name: str) -> str:
         """The absolute path of a cube: of its file, its folder, or the file in that, which need not be there: the core

@@ -8,8 +8,11 @@ from qgis.PyQt.QtGui import QIcon
 from .algorithms.aggregatetime import AggregateTime
 from .algorithms.attachlayers import AttachLayers
 from .algorithms.buildminicube import BuildMinicube
+from .algorithms.cleanclouds import CleanClouds
 from .algorithms.createdemodata import CreateDemoData
+from .algorithms.exportdataset import ExportDataset
 from .algorithms.loadminicube import LoadMinicube
+from .algorithms.resplitdataset import ResplitDataset
 from .algorithms.setupenvironment import SetUpEnvironment
 from .algorithms.spectralindices import SpectralIndices
 from .algorithms.terrainvariables import TerrainVariables
@@ -24,6 +27,9 @@ ALGORITHMS = (
     AggregateTime,
     SpectralIndices,
     TerrainVariables,
+    CleanClouds,
+    ExportDataset,
+    ResplitDataset,
     LoadMinicube,
 )
 

@@ -1,4 +1,4 @@
-"""When the layers of a cube are: half-open UTC days, per band where QGIS can hold that, else per layer."""
+"""When layers are. Those of a cube get half-open UTC days, per band where QGIS can hold that, else per layer."""
 
 from __future__ import annotations
 
@@ -27,11 +27,15 @@ def set_dates(layer: QgsRasterLayer, info: dict[str, Any]) -> None:
 def set_date(layer: QgsRasterLayer, date: str) -> None:
     """Give a layer that shows one date (ISO) its day."""
     properties = layer.temporalProperties()
-    modes = getattr(Qgis, "RasterTemporalMode", None) or QgsRasterLayerTemporalProperties.TemporalMode
-    fixed = getattr(modes, "FixedTemporalRange", None)
-    properties.setMode(modes.ModeFixedTemporalRange if fixed is None else fixed)
+    properties.setMode(_fixed_mode())
     properties.setFixedTemporalRange(_day(date))
     properties.setIsActive(True)
+
+
+def _fixed_mode() -> Any:
+    modes = getattr(Qgis, "RasterTemporalMode", None) or QgsRasterLayerTemporalProperties.TemporalMode
+    fixed = getattr(modes, "FixedTemporalRange", None)
+    return modes.ModeFixedTemporalRange if fixed is None else fixed
 
 
 def _day(text: str) -> QgsDateTimeRange:
@@ -43,3 +47,29 @@ def _day(text: str) -> QgsDateTimeRange:
         True,
         False,
     )
+
+
+def dates_of(layer: QgsRasterLayer) -> list[str]:
+    """The ISO dates on which the fixed temporal ranges of a layer begin: of each band ("" without one) where they have
+    ranges of their own, a single one where the layer has one; none where it is not temporal.
+
+    A date counts as it is written, whatever the time zone.
+    """
+    properties = layer.temporalProperties()
+    if properties is None or not properties.isActive():
+        return []
+    modes = getattr(Qgis, "RasterTemporalMode", None)
+    per_band = getattr(modes, "FixedRangePerBand", None)
+    if per_band is not None and properties.mode() == per_band:
+        ranges = properties.fixedRangePerBand()
+        return [_begin(ranges.get(number)) for number in range(1, layer.bandCount() + 1)]
+    if properties.mode() != _fixed_mode():
+        return []
+    date = _begin(properties.fixedTemporalRange())
+    return [date] if date else []
+
+
+def _begin(period: QgsDateTimeRange | None) -> str:
+    if period is None or not period.begin().isValid():
+        return ""
+    return period.begin().date().toString(Qt.DateFormat.ISODate)

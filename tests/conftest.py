@@ -27,6 +27,8 @@ _load("helpers", ROOT / "tests" / "helpers.py")
 if importlib.util.find_spec("rasterio"):  # the tests inside QGIS have none
     for _name in ("scenery", "cubes", "climate_stores"):
         _load(_name, ROOT / "tests" / f"{_name}.py")
+if importlib.util.find_spec("osgeo"):
+    _load("gdal_rasters", ROOT / "tests" / "gdal_rasters.py")
 
 
 @pytest.fixture(scope="session")

@@ -89,13 +89,14 @@ def best_date(clear_share: list[float], sun_elevation: list[float]) -> int:
     return int(np.argmax(np.where(clear, suns, -np.inf))) + 1
 
 
-def what_to_show(path: Path, name: str) -> tuple[list[Variable], list[str], int]:
-    """What the layers of a cube are made of that was just written at `path`: its rasters (none where it has series
-    alone), its dates and the number of the one to show first. `name` is that of the cube, for messages."""
+def what_to_show(path: Path, target: Path) -> tuple[list[Variable], list[str], int, list[LayerInfo]]:
+    """What the layers of a cube are made of that was just written at `path` and will stand at `target`: its rasters
+    (none where it has series alone), its dates, the number of the one to show first, and the layers themselves."""
     with open_stored(path) as stored:
-        cube = normalised(stored, name)
-        variables = _rasters(stored, find_axes(stored, name), name)
-        return variables, _dates(cube), best_date(*_brightness(cube))
+        cube = normalised(stored, target.name)
+        variables = _rasters(stored, find_axes(stored, target.name), target.name)
+        dates, best = _dates(cube), best_date(*_brightness(cube))
+        return variables, dates, best, _layers(target, variables, dates, best, stored.attrs, cube)
 
 
 def _dates(cube: xr.Dataset) -> list[str]:

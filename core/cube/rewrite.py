@@ -19,7 +19,7 @@ from ..progress import Progress
 from ..timeline import now
 from .axes import time_axis
 from .copying import copy_variable, stored_dates
-from .describe import LayerInfo, describe_layers, title_of, what_to_show
+from .describe import LayerInfo, title_of, what_to_show
 from .encoding import GRID_MAPPING
 from .layers import fresh_layers
 from .output import checked_output
@@ -77,7 +77,7 @@ def rewritten_cube(
         with read_cube(path) as read, read_packed(path) as packed:
             write(part.path, read, packed)
             grid = grid_of(read, path.name)
-        variables, dates, best = what_to_show(part.path, target.name)
+        variables, dates, best, shown = what_to_show(part.path, target)
         with fresh_layers(target, grid, dates, variables, best, progress) as layers:
             part.make_durable()
             # The last moment to stop: from here on cube and layers change together.
@@ -86,7 +86,6 @@ def rewritten_cube(
             part.commit()
     log.info("Cube written: %s (%.1f MB)", target, size_of(target) / 1e6)
     progress.update(1.0, "Done")
-    shown = describe_layers(target, variables, dates, best)
     return Rewritten(str(target), title_of(target, dates), len(dates), tuple(shown))
 
 

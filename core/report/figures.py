@@ -11,6 +11,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY, GREEN = "#1f6fb4", "#d95f02", "#9a9a9a", "#1b7837"
+COLOURS = (BLUE, "#e6a117", "#c0392b")  # of splits
 DPI = 110
 
 
@@ -66,7 +67,8 @@ def before_and_after(
     for axes in panels[len(curves) :]:
         axes.set_visible(False)
     panels[0].set_ylabel(label)
-    panels[0].legend(fontsize=7, loc="lower right")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, loc="outside lower center", ncols=len(labels))
     return png(figure)
 
 
@@ -76,4 +78,59 @@ def histogram(edges: np.ndarray, counts: np.ndarray, label: str) -> bytes:
     axes = figure.subplots()
     axes.stairs(counts, edges, fill=True, color=BLUE)
     axes.set_xlabel(label)
+    return png(figure)
+
+
+def histograms(values: dict[str, np.ndarray]) -> bytes:
+    """Of each variable the values that are there, between their 0.5 and 99.5 percentiles, a panel each."""
+    columns = min(len(values), 4)
+    rows = -(-len(values) // columns)
+    figure = new_figure(2.6 * columns, 1.9 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, (name, each) in zip(panels, values.items(), strict=False):
+        each = each[np.isfinite(each)]
+        axes.set_title(name, fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.set_yticks([])
+        if each.size:
+            low, high = np.quantile(each, (0.005, 0.995))
+            axes.hist(each, bins=40, range=(float(low), float(high)) if high > low else None, color=BLUE)
+    for axes in panels[len(values) :]:
+        axes.set_visible(False)
+    return png(figure)
+
+
+def map_of_points(groups: dict[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
+    """Points by group: longitudes and latitudes in degrees."""
+    figure = new_figure(6, 4.5)
+    axes = figure.subplots()
+    lat = np.concatenate([each[1] for each in groups.values()])
+    for (name, (x, y)), colour in zip(groups.items(), COLOURS, strict=False):
+        if len(x):
+            axes.plot(x, y, ".", ms=4, alpha=0.6, color=colour, label=f"{name} ({len(x):,})", rasterized=True)
+    axes.set_xlabel("longitude")
+    axes.set_ylabel("latitude")
+    axes.ticklabel_format(useOffset=False)
+    axes.locator_params(nbins=4)
+    axes.set_aspect(1 / max(np.cos(np.radians(lat.mean())), 0.05) if len(lat) else 1, adjustable="datalim")
+    figure.legend(loc="outside right upper", fontsize=8)
+    return png(figure)
+
+
+def curves_of_samples(curves: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]) -> bytes:
+    """Samples, a panel each: (title, dates or numbers and values of the context, the same of the target)."""
+    columns = min(len(curves), 3)
+    rows = -(-len(curves) // columns)
+    figure = new_figure(3.4 * columns, 2.1 * rows)
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for axes, (title, x_context, context, x_target, target) in zip(panels, curves, strict=False):
+        axes.plot(x_context, context, ".-", ms=3, lw=0.8, color=BLUE)
+        axes.plot(x_target, target, ".-", ms=3, lw=0.8, color=ORANGE)
+        axes.set_title(title, fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.25)
+        if np.asarray(x_target).dtype.kind == "M":
+            date_axis(axes)
+    for axes in panels[len(curves) :]:
+        axes.set_visible(False)
     return png(figure)

@@ -8,8 +8,11 @@ from qgis.core import (
     QgsProcessing,
     QgsProcessingOutputString,
     QgsProcessingParameterBoolean,
+    QgsProcessingParameterEnum,
     QgsProcessingParameterMatrix,
     QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterString,
 )
 
 from ...core.errors import InputError
@@ -18,6 +21,8 @@ from ..layer_orders import COLUMNS, orders_of
 from ..parameters import Parameters
 from ..text import tr
 
+DATE_MATCHES = ("exact", "nearest", "last")
+INTEGER = getattr(QgsProcessingParameterNumber, "Type", QgsProcessingParameterNumber).Integer
 ANY_LAYER = getattr(QgsProcessing, "SourceType", QgsProcessing).TypeMapLayer
 
 
@@ -37,6 +42,15 @@ class AttachLayers(CubeAlgorithm):
                 "REPLACE", "Replace variables of the same name", True, optional=True
             )
         )
+        pattern = QgsProcessingParameterString("DATE_PATTERN", "Pattern of dates in names", optional=True)
+        match = QgsProcessingParameterEnum(
+            "DATE_MATCH", "Which raster a date of the cube gets", DATE_MATCHES, False, "exact", True, True
+        )
+        tolerance = QgsProcessingParameterNumber(
+            "DATE_TOLERANCE", "Days that may lie between", INTEGER, 0, True, 0
+        )
+        for parameter in (pattern, match, tolerance):
+            self.add(parameter, advanced=True)
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         super().initAlgorithm(configuration)
@@ -50,7 +64,12 @@ class AttachLayers(CubeAlgorithm):
             raise InputError("LAYERS is empty.", "Choose at least one layer.")
         self._layers = orders_of(layers, parameters.matrix("OPTIONS", COLUMNS))
         self._context = parameters.transform_context()
-        return {"replace": parameters.flag("REPLACE")}
+        return {
+            "replace": parameters.flag("REPLACE"),
+            "date_pattern": parameters.text("DATE_PATTERN"),
+            "date_match": parameters.choice("DATE_MATCH"),
+            "date_tolerance": parameters.integer("DATE_TOLERANCE"),
+        }
 
     def work(self, feedback) -> dict[str, Any]:
         grid = None

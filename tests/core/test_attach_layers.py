@@ -145,6 +145,25 @@ def test_missing_pixels_never_mix_into_values(tmp_path):
         assert set(np.unique(found[np.isfinite(found)])) == {100.0}, method
 
 
+@pytest.mark.parametrize("method", ["average", "bilinear", "max", "mode"])
+def test_a_fine_raster_is_read_in_parts_that_leave_no_seam(tmp_path, monkeypatch, method):
+    """With numbers that the user set as missing, GDAL gets pixels, not the file: not all of them at once."""
+    values = RNG.integers(0, 50, (400, 500)).repeat(2, 0).repeat(2, 1).astype("float32")
+    values[100:140, 200:260] = -1
+    (x,), (y,) = transform_points([GRID.left + 150], [GRID.top - 100], GRID.crs, "EPSG:2056")
+    path = raster(tmp_path / "a.tif", values, "EPSG:2056", 0.7, x - 340, y + 270)
+    whole = rasters.raster_on(GRID, str(path), 1, "", method, False, "a", ((-1.0, -1.0),)).values
+    monkeypatch.setattr(rasters, "PIXELS_AT_ONCE", 10_000)
+    sizes = []
+    read = rasters.pixels
+    monkeypatch.setattr(rasters, "pixels", lambda *a: sizes.append(a[2].width * a[2].height) or read(*a))
+    parts = rasters.raster_on(GRID, str(path), 1, "", method, False, "a", ((-1.0, -1.0),)).values
+    assert len(sizes) > 10 and max(sizes) < 30_000
+    np.testing.assert_array_equal(np.isnan(parts), np.isnan(whole))
+    assert (np.abs(parts - whole) > 0.1).sum() <= 3  # the transformer is exact to an eighth of a source pixel
+    assert np.isfinite(whole).sum() > 400
+
+
 def test_scale_offset_band_and_assigned_crs_are_used(cube, tmp_path):
     values = np.stack([np.full(GRID.shape, 7, "int16"), np.arange(600, dtype="int16").reshape(GRID.shape)])
     path = raster(tmp_path / "a.tif", values, crs=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from osgeo import gdal, osr
+from gdal_rasters import corner, raster, read
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
@@ -23,34 +23,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-gdal.UseExceptions()
 UTM = QgsCoordinateReferenceSystem("EPSG:32632")
-
-
-def read(path, name):
-    """The stored numbers of a variable, and its attributes."""
-    array = gdal.OpenEx(str(path), gdal.OF_MULTIDIM_RASTER).GetRootGroup().OpenMDArray(name)
-    return array.ReadAsArray(), {each.GetName(): each.Read() for each in array.GetAttributes()}
-
-
-def corner(path):
-    west, _ = read(path, "x")
-    north, _ = read(path, "y")
-    return west[0] - 5, north[0] + 5, len(west), len(north)
-
-
-def raster(path, values, left, top, pixel=10.0, epsg=32632):
-    rows, columns = values.shape
-    kind = gdal.GDT_Byte if values.dtype == np.uint8 else gdal.GDT_Float32
-    made = gdal.GetDriverByName("GTiff").Create(str(path), columns, rows, 1, kind)
-    made.SetGeoTransform((left, pixel, 0, top, 0, -pixel))
-    if epsg:
-        system = osr.SpatialReference()
-        system.ImportFromEPSG(epsg)
-        made.SetProjection(system.ExportToWkt())
-    made.GetRasterBand(1).WriteArray(values)
-    made.FlushCache()
-    return str(path)
 
 
 def memory(name, geometries, crs="EPSG:32632", fields="", values=()):

@@ -25,8 +25,16 @@ FROZEN = {
     "spectralindices": {
         "CUBE": None, "INDICES": None, "PARAMETERS": None, "FEATURES": [], "LOAD": True, "OUTPUT": None,
     },
+    "cleanclouds": {
+        "CUBE": None, "MODE": "robust", "DRIVER": "s2_ndvi", "REMOVE_FRACTION": 0.05, "MAX_GAP": 36, "METHOD": "loess",
+        "LOESS_FRACTION": 0.07, "WINDOW_DAYS": 30, "MIN_GROUP": 8, "WHITTAKER_LAMBDA": 0.0, "LOESS_ITERATIONS": 3,
+        "SAVGOL_DAYS": 60, "SAVGOL_DEGREE": 2, "MAX_EXTRAPOLATION": 6, "DILATE": 0,
+        "DROP": ["cloud", "shadow", "other"], "SNOW": "drop", "YEARS": "", "VARIABLES": "", "MASK": "s2_mask",
+        "REPORT": None, "LOAD": True, "OUTPUT": None,
+    },
     "attachlayers": {
-        "CUBE": None, "LAYERS": None, "OPTIONS": None, "REPLACE": True, "LOAD": True, "OUTPUT": None,
+        "CUBE": None, "LAYERS": None, "OPTIONS": None, "REPLACE": True, "DATE_PATTERN": None, "DATE_MATCH": "exact",
+        "DATE_TOLERANCE": 0, "LOAD": True, "OUTPUT": None,
     },
     "terrainvariables": {
         "CUBE": None, "DEM": None, "DEM_VARIABLE": None, "VARIABLES": ["slope", "northness", "eastness"],
@@ -40,6 +48,7 @@ OUTPUTS = {
     "buildminicube": {"OUTPUT", "N_ITEMS", "N_DATES", "ESTIMATED_MB", "ESTIMATED_DOWNLOAD_MB"},
     "aggregatetime": {"OUTPUT"},
     "spectralindices": {"OUTPUT"},
+    "cleanclouds": {"OUTPUT", "REMOVED_PERCENT", "REPORT"},
     "attachlayers": {"OUTPUT", "COVERAGE"},
     "terrainvariables": {"OUTPUT"},
     "loadminicube": set(),
