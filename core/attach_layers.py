@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Collection
+from collections import Counter, deque
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from .legends import choice_in_words, legend_of, legend_of_texts, values_there
 from .progress import Progress
 
 log = logging.getLogger(__name__)
+THREADS, AHEAD = 2, 4  # that bring layers onto the grid, and how many may wait to be written
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,8 @@ def attach_layers(parameters: AttachParameters, progress: Progress) -> AttachRes
     steps: dict[str, int] = {}
 
     def add(writer: CubeWriter, cube: xr.Dataset, part: Progress) -> None:
-        for number, order in enumerate(static):
+        for number, (order, map_of) in enumerate(_maps(grid, static)):
             part.update(number / len(names), f"{order.title} ({number + 1} of {len(names)})")
-            map_of = on_grid(grid, order)
             coverage[order.name] = round(100 * map_of.coverage, 2)
             writer.add_map(
                 order.name, map_of.stored, map_of.fill, grid_mapping=GRID_MAPPING, **map_of.attributes
@@ -167,6 +168,23 @@ def _dates_of(names: Collection[str], cube: xr.Dataset) -> list[str]:
     return [
         f"{name}_date" for name in old if f"{name}_date" in said[name] and f"{name}_date" in cube.variables
     ]
+
+
+def _maps(grid: Grid, orders: list[LayerOrder]) -> Iterator[tuple[LayerOrder, Made]]:
+    """The layers on the grid, in their order: the next ones are made while one is written."""
+    with ThreadPoolExecutor(THREADS, "attach") as pool:
+        waiting: deque[tuple[LayerOrder, Future[Made]]] = deque()
+        try:
+            for order in orders:
+                waiting.append((order, pool.submit(on_grid, grid, order)))
+                if len(waiting) > AHEAD:
+                    order, future = waiting.popleft()
+                    yield order, future.result()
+            while waiting:
+                order, future = waiting.popleft()
+                yield order, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def on_grid(grid: Grid, order: LayerOrder) -> Made:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 import rasterio
 from rasterio.enums import MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.session import Session
 from rasterio.warp import reproject
@@ -49,8 +48,6 @@ GDAL_OPTIONS = {
     "GDAL_HTTP_LOW_SPEED_TIME": 20,  # for so many seconds has stalled
     "VSI_CACHE": True,
 }
-# rasterio silences this warning about its own scratch arrays in a way that leaks between threads.
-warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 keep_from_log("rasterio._env", "rasterio._err")
 # What GDAL says when a server refuses a file, because of keys or a signature, and for another reason.
 # Of an object store GDAL tells the code of the error or its text, depending on its version.

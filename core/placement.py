@@ -8,18 +8,23 @@ average; classes: nearest, mode when coarsening.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import rasterio
 from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from .grid import Grid, outline, same_crs, transform_points
 
 ON_LATTICE = 0.01  # of a pixel, over the whole grid: less is the rounding of somebody's metadata
 FINER = 0.95  # a source pixel below this share of the grid's is averaged
+
+# Who warps in threads: rasterio silences this warning about its own scratch arrays in a way that leaks between them.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 
 class Sized(Protocol):
