@@ -67,8 +67,9 @@ class Failed(Exception):
 
 def main(build: Path) -> int:
     build = build.resolve()
-    profile, data, cube, picture = (
-        build / name for name in ("profile", "data", "minicube.nc", "minicuber.png")
+    profile, data, cube, picture, clean, dataset = (
+        build / name
+        for name in ("profile", "data", "minicube.nc", "minicuber.png", "cleaned.nc", "dataset")
     )
     headless = not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     build.mkdir(parents=True, exist_ok=True)
@@ -87,18 +88,43 @@ def main(build: Path) -> int:
             "START": START,
             "END": END,
             "S2_BANDS": BANDS,
+            "S2_MASK": "scl",
             "ERA5_SOURCE": demo["ERA5"],
             "ERA5_VARIABLES": CLIMATE,
             "OUTPUT": str(cube),
         }
         built = run("buildminicube", parameters, environment)
-        say("4. Opening the QGIS desktop with the cube loaded")
+        say("4. Attaching the layers, and adding NDVI")
+        layers = [str(data / name) for name in ("dem.tif", "landcover.tif", "forest_mask.geojson")]
+        run("attachlayers", {"CUBE": str(cube), "LAYERS": layers, "OUTPUT": str(cube)}, environment)
+        run("spectralindices", {"CUBE": str(cube), "INDICES": "NDVI", "OUTPUT": str(cube)}, environment)
+        say("5. Cleaning clouds")
+        report = str(build / "cleaning.html")
+        run("cleanclouds", {"CUBE": str(cube), "OUTPUT": str(clean), "REPORT": report}, environment)
+        say("6. Exporting context and target pairs, each context cleaned by what is known at its end")
+        pairs = {
+            "CUBES": str(cube),
+            "CONTEXT": "18",
+            "TARGET": "6",
+            "WHERE": "forest_mask > 0.8",
+            "SEASON": "06-01/09-01",
+            "MAX_SAMPLES": "100",
+            "SPLIT": "spatial",
+            "SPLIT_OPTIONS": '{"block_m": 250, "buffer_m": 20}',
+            "SMOOTHING": "context",
+            "FORMAT": "npz-sharded",
+            "OUTPUT": str(dataset),
+        }
+        exported = run("exportdataset", pairs, environment)
+        say("7. Opening the QGIS desktop with the cube loaded")
         _show(cube, picture, environment, headless)
     except Failed as problem:
         print(f"\nThe demo stopped: {problem}", file=sys.stderr)
         return 1
     say(f"Done. The cube of {built['N_DATES'].removesuffix('.0')} dates: {cube}")
     print(f"    A picture of it on the desktop: {picture}")
+    print(f"    Without clouds: {clean}")
+    print(f"    {exported['N_SAMPLES'].removesuffix('.0')} samples, and what is in them: {dataset / 'index.html'}")
     return 0
 
 
@@ -106,9 +132,13 @@ def say(text: str) -> None:
     print(f"\n{text}", flush=True)
 
 
-def run(algorithm: str, parameters: dict[str, str], environment: dict[str, str]) -> dict[str, str]:
+def run(algorithm: str, parameters: dict[str, str | list[str]], environment: dict[str, str]) -> dict[str, str]:
     """Run an algorithm of the plugin in `qgis_process`, show what it says, and return its results."""
-    arguments = [f"--{name}={value}" for name, value in parameters.items()]
+    arguments = [
+        f"--{name}={value}"
+        for name, given in parameters.items()
+        for value in (given if isinstance(given, list) else [given])
+    ]
     print("    " + " ".join(["qgis_process", "run", f"minicuber:{algorithm}", *arguments]), flush=True)
     started = time.monotonic()
     code, lines = _qgis_process(["run", f"minicuber:{algorithm}", *arguments], environment, show=True)
