@@ -36,6 +36,26 @@ def test_model_is_whole(model):
     assert ended, problems
 
 
+def test_model_opens_in_the_designer(request, model, monkeypatch):
+    """Each input, algorithm and output has its place there."""
+    import processing.modeler.ModelerDialog as designer
+    from qgis.gui import QgsModelChildAlgorithmGraphicItem, QgsModelParameterGraphicItem
+    from qgis.PyQt.QtWidgets import QApplication
+
+    monkeypatch.setattr(designer, "iface", None)  # it asks the desktop for the size of icons
+    dialog = designer.ModelerDialog.create(model)
+    dialog.show()
+    QApplication.processEvents()
+    items = dialog.view().scene().items()
+    count = {kind: sum(isinstance(each, kind) for each in items) for kind in (
+        QgsModelChildAlgorithmGraphicItem, QgsModelParameterGraphicItem,
+    )}  # fmt: skip
+    dialog.setDirty(False)
+    dialog.close()
+    assert count[QgsModelChildAlgorithmGraphicItem] == len(model.childAlgorithms())
+    assert count[QgsModelParameterGraphicItem] == len(model.parameterComponents())
+
+
 def names_of(cube: str) -> set[str]:
     return set(gdal.OpenEx(cube, gdal.OF_MULTIDIM_RASTER).GetRootGroup().GetMDArrayNames())
 
