@@ -24,6 +24,8 @@ JOBS = {
     "aggregatetime": "aggregate_cube:aggregate_time",
     "terrainvariables": "terrain_variables:terrain_variables",
     "spectralindices": "spectral_indices:spectral_indices",
+    "exportdataset": "dataset.export:export_dataset",
+    "resplitdataset": "dataset.resplit:resplit_dataset",
     "cleanclouds": "clean_clouds:clean_clouds",
 }
 

@@ -20,7 +20,7 @@ def readme(root):
 @pytest.fixture(scope="module")
 def blocks(readme):
     found = re.findall(r"```(\w+)\n(.*?)```", readme, re.DOTALL)
-    assert [language for language, _ in found] == ["sh", "sh", "python", "python", "python"]
+    assert [language for language, _ in found] == ["sh", "sh", "python", "python", "python", "python", "python"]
     return [code for _, code in found]
 
 
