@@ -17,11 +17,22 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
 from .cleaning.clean import Axis, Cleaned, cleaned
-from .cleaning.options import DROPPED, OTHER, CleaningOptions
+from .cleaning.images import (
+    FILLED,
+    GAP,
+    MASK,
+    NDVI,
+    REMOVED,
+    REMOVED_OF_DATE,
+    SAMPLED,
+    bands_of_driver,
+    grown,
+    ndvi_of,
+)
+from .cleaning.options import OTHER, CleaningOptions
 from .cleaning.report import CleaningReport
 from .cube.axes import TimeAxis, time_axis
 from .cube.copying import in_order
@@ -36,13 +47,9 @@ from .progress import Progress
 from .report.page import checked_page
 
 log = logging.getLogger(__name__)
-MASK = "s2_mask"
 REFLECTANCE = re.compile(r"s2_B\d[0-9A]")
-NDVI, RED, INFRARED = "s2_ndvi", "s2_B04", ("s2_B08", "s2_B8A")
 SERIES = 512  # that are cleaned at once: their float64 stay in the processor's cache
 VALUES = 24_000_000  # of a block, of all its variables
-FILLED, SAMPLED, GAP = "s2_filled", "to_sample", "s2_longest_gap"
-REMOVED, REMOVED_OF_DATE = "s2_removed_percent", "s2_removed_share"
 MADE = (FILLED, SAMPLED, GAP, REMOVED, REMOVED_OF_DATE)
 CURVES = 9  # pixels whose series the report shows
 
@@ -111,7 +118,9 @@ def clean_clouds(parameters: CleanParameters, progress: Progress) -> CleanResult
     def add(writer: CubeWriter, cube: xr.Dataset, part: Progress) -> None:
         _clean(writer, cube, plan, summary, path.name, part)
 
-    what = f"cleanclouds of {path.name}, {', '.join(plan.names)}, MODE {options.mode}, METHOD {options.method}"
+    what = (
+        f"cleanclouds of {path.name}, {', '.join(plan.names)}, MODE {options.mode}, METHOD {options.method}"
+    )
     done = extended_cube(str(path), parameters.output, [*plan.made, *MADE], add, what, progress)
     result = summary.result()
     log.info(
@@ -140,7 +149,9 @@ def make_plan(cube: xr.Dataset, parameters: CleanParameters, options: CleaningOp
     chosen = [
         each
         for each in numbers
-        if REFLECTANCE.fullmatch(each) or each == NDVI or (each.startswith("s2_") and "index" in cube[each].attrs)
+        if REFLECTANCE.fullmatch(each)
+        or each == NDVI
+        or (each.startswith("s2_") and "index" in cube[each].attrs)
     ]
     if parameters.variables:
         unknown = [each for each in parameters.variables if each not in numbers]
@@ -160,14 +171,8 @@ def make_plan(cube: xr.Dataset, parameters: CleanParameters, options: CleaningOp
                 f"MASK: {name} has no images {parameters.mask}.", f"It has: {', '.join(images)}."
             )
         log.warning("%s has no %s: all values that are there count as clear.", name, MASK)
-    ndvi: tuple[str, ...] = ()
-    if options.driver not in numbers:
-        infrared = next((each for each in INFRARED if each in numbers), None)
-        if options.driver != NDVI or infrared is None or RED not in numbers:
-            raise InputError(
-                f"DRIVER: {name} has no images {options.driver}.", f"It has: {', '.join(numbers) or 'none'}."
-            )
-        ndvi = (infrared, RED)
+    ndvi = bands_of_driver(options.driver, numbers, name)
+    if ndvi:
         log.info("%s has no %s: it is made of %s and %s.", name, NDVI, *ndvi)
     axis = time_axis(cube, "time", name)
     if len(np.unique(axis.days)) < len(axis.days):
@@ -254,6 +259,7 @@ def _clean(
 
 def _create(writer: CubeWriter, cube: xr.Dataset, plan: Plan, sizes: dict[str, int], name: str) -> None:
     first, last = plan.axis.days[[0, -1]]
+    fitted = {"fitted_from": str(first), "fitted_to": str(last)}
     # CF calls NaN in float32 missing: nothing more is to be said.
     for each in plan.made:
         said = dict(cube[each].attrs) if each in cube else {"long_name": "NDVI", "units": "1"}
@@ -265,15 +271,14 @@ def _create(writer: CubeWriter, cube: xr.Dataset, plan: Plan, sizes: dict[str, i
         attributes |= {
             "source": said.get("source") or said.get("provider") or f"{each} of {name}",
             "comment": "; ".join(filter(None, [str(said.get("comment", "")), comment])),
-            "fitted_from": str(first),
-            "fitted_to": str(last),
+            **fitted,
             "cleaning": json.dumps(plan.options.to_json(), sort_keys=True),
             "ancillary_variables": FILLED,
             "grid_mapping": GRID_MAPPING,
         }
         writer.create(each, sizes, "float32", np.float32(np.nan), **attributes)
     maps = {"y": sizes["y"], "x": sizes["x"]}
-    common = {"source": "cleanclouds", "grid_mapping": GRID_MAPPING}
+    common = {"source": "cleanclouds", "grid_mapping": GRID_MAPPING, **fitted}
     writer.create(
         FILLED, sizes, "uint8", None, long_name="whether a value was not seen", units="1",
         **flags({0: "seen", 1: "filled"}), **common,
@@ -313,9 +318,7 @@ def _begin(
         infrared, red = (values.get(each) for each in plan.ndvi)
         infrared = _series(cube, plan.ndvi[0], plan.axis, place) if infrared is None else infrared
         red = _series(cube, plan.ndvi[1], plan.axis, place) if red is None else red
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ndvi = ((infrared - red) / (infrared + red)).astype(np.float32)
-        values[NDVI] = np.where(np.isfinite(ndvi), ndvi, np.float32(np.nan))
+        values[NDVI] = ndvi_of(infrared, red)
     driver = values.get(plan.options.driver)
     if driver is None:
         driver = _series(cube, plan.options.driver, plan.axis, place).astype(np.float32)
@@ -344,12 +347,7 @@ def _mask(cube: xr.Dataset, plan: Plan, place: dict[str, slice]) -> np.ndarray:
     }
     variable = in_order(cube.variables[plan.mask], "time")
     values = variable.isel({"time": plan.axis.places(0, len(plan.axis.days)), **around}).values
-    values = np.where(np.isfinite(values), values, OTHER).astype(np.uint8)
-    if grow:
-        side = np.arange(-grow, grow + 1)
-        disk = (side[:, None] ** 2 + side[None, :] ** 2 <= grow**2)[None]
-        for number in (DROPPED["shadow"], DROPPED["cloud"]):
-            values[ndimage.binary_dilation(values == number, disk)] = number
+    values = grown(np.where(np.isfinite(values), values, OTHER).astype(np.uint8), grow)
     inner = tuple(
         slice(part.start - around[dim].start, part.stop - around[dim].start) for dim, part in place.items()
     )

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..cleaning.causal import CausalCleaner
+from ..cleaning.options import CleaningOptions
 from .layout import Layout
 from .parameters import ExportParameters
 from .values import Values
@@ -41,10 +43,7 @@ class Windows:
         self._smooth = [number for number, name in enumerate(layout.images) if name in measured]
         self._cleaner = self._made_cleaner() if parameters.smoothing in ("context", "both") else None
 
-    def _made_cleaner(self) -> Any:
-        from ..cleaning.causal import CausalCleaner
-        from ..cleaning.options import CleaningOptions
-
+    def _made_cleaner(self) -> CausalCleaner:
         values, images = self._values, self._layout.images
         options = CleaningOptions.from_json(self._parameters.cleaning)
         series = {images[number]: _series(values.images[:, number]) for number in self._smooth}

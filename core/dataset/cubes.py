@@ -23,7 +23,6 @@ from ..grid import Grid
 
 log = logging.getLogger(__name__)
 WEATHER = "era5_"
-FILLED = "s2_filled"
 LOG_COLUMNS = ("cube", "output", "path", "file")
 FAILED = ("failed", "error", "skipped", "cancelled")
 READ_AT_ONCE = 1 << 24  # bytes of a file for its checksum

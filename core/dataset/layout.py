@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..cleaning.images import FILLED, GAP, REMOVED, SAMPLED
 from ..errors import InputError
-from .cubes import FILLED, CubeData
+from .cubes import CubeData
 from .parameters import ExportParameters
 
 log = logging.getLogger(__name__)
-NOT_BY_DEFAULT = (FILLED, "lon", "lat", "longitude", "latitude")
+# What cleaning says of whole series knows the future; coordinates are in `lonlat`.
+NOT_BY_DEFAULT = (FILLED, SAMPLED, GAP, REMOVED, "lon", "lat", "longitude", "latitude")
 
 
 @dataclass(frozen=True)

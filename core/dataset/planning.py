@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ..cleaning.causal import CausalCleaner
+from ..cleaning.images import bands_of_driver
+from ..cleaning.options import CleaningOptions
 from ..errors import InputError
 from ..progress import Progress
 from .cubes import CubeData, checksum_of, labels_of, resolved_cubes
@@ -93,9 +96,6 @@ def checked_driver(parameters: ExportParameters) -> str:
     """The variable by which CLEANING finds outliers; empty where nothing is cleaned. Raises `InputError`."""
     if parameters.smoothing not in ("context", "both"):
         return ""
-    from ..cleaning.causal import CausalCleaner
-    from ..cleaning.options import CleaningOptions
-
     options = CleaningOptions.from_json(parameters.cleaning)
     series = {options.driver: np.zeros((1, 1), np.float32)}
     CausalCleaner(series, None, np.zeros(1, "datetime64[D]"), options)  # what looks ahead is refused
@@ -123,11 +123,8 @@ class _Look:
             if form is not None:
                 form.check(cube, p)
             self._agree(cube, layout_of(cube, p))
-            if self._driver and self._driver not in cube.kinds.images:
-                raise InputError(
-                    f"{cube.path.name} has no {self._driver}, by which CLEANING finds outliers.",
-                    "Name another variable as DRIVER in CLEANING.",
-                )
+            if self._driver:
+                bands_of_driver(self._driver, cube.kinds.images, cube.path.name)
             starts, dropped = window_starts(cube.days, p, cube.path.name)
             if form is not None:
                 before = len(starts)
@@ -217,6 +214,9 @@ def _reasons(looked: _Look) -> str:
 def work_key(parameters: ExportParameters, plan: DatasetPlan) -> str:
     """What tells the work of one run from that of another: the parameters but where it goes, and all samples."""
     said: dict[str, Any] = {**asdict(parameters), "output": "", "cubes": ""}
+    for name in ("places", "split_places"):
+        # The file may be a temporary one: what it says counts, and that decided on the samples already.
+        said[name] = bool(said[name])
     text = json.dumps(
         [VERSION, said, asdict(plan.layout), [each.digest for each in plan.cubes]],
         sort_keys=True,

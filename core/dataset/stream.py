@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..cleaning.options import CleaningOptions
 from .arrays import Windows, seen_shares
 from .cubes import CubeData
 from .layout import Layout
@@ -81,13 +82,9 @@ class CubeStream:
 
     def _values(self, units: np.ndarray) -> Values:
         plan, p = self._plan, self._parameters
-        driver = ""
-        if p.smoothing in ("context", "both"):
-            from ..cleaning.options import CleaningOptions
-
-            driver = CleaningOptions.from_json(p.cleaning).driver
+        cleaning = CleaningOptions.from_json(p.cleaning) if p.smoothing in ("context", "both") else None
         rows, columns = plan.units.row[units], plan.units.column[units]
-        return read_values(self._cube, self._layout, p, rows, columns, driver)
+        return read_values(self._cube, self._layout, p, rows, columns, cleaning)
 
     def _seen_enough(self, arrays: Arrays) -> np.ndarray:
         p = self._parameters

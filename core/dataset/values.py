@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..cleaning.images import FILLED, MASK, bands_of_driver, grown, ndvi_of
+from ..cleaning.options import OTHER, CleaningOptions
 from ..cube.write import CHUNKS
-from .cubes import FILLED, CubeData
+from .cubes import CubeData
 from .layout import Layout
 from .parameters import ExportParameters
 
 VALUES_AT_ONCE = 1 << 24  # of a block, all variables and dates together: 64 MB of float32
 TILE = CHUNKS["y"]  # pixels to a side that are read together, as chunks lie
-MASK = "s2_mask"
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ def read_values(
     parameters: ExportParameters,
     rows: np.ndarray,
     columns: np.ndarray,
-    driver: str = "",
+    cleaning: CleaningOptions | None = None,
 ) -> Values:
-    """The values of units. `driver`: a variable to read besides, with the mask."""
+    """The values of units. `cleaning`: what it needs besides is read too: the mask, and the driver."""
     reader = _Reader(cube, rows, columns, parameters.patch_size if parameters.unit == "patch" else 0)
     images = reader.stacked(layout.images, len(cube.days), True)
     filled = None
@@ -71,11 +72,15 @@ def read_values(
                 filled[:, number] = np.broadcast_to(once != 0, filled[:, number].shape)
     weather = reader.stacked(layout.weather, len(cube.days), layout.weather_maps)
     static = reader.stacked(layout.static, None, True)
-    mask = None
-    if driver and MASK in cube.cube.variables:
-        mask = np.nan_to_num(reader.read(MASK), nan=4).astype(np.uint8)
-    apart = reader.read(driver) if driver and driver not in layout.images else None
-    return Values(images, filled, weather, static, mask, apart)
+    if cleaning is None:
+        return Values(images, filled, weather, static)
+    mask = reader.mask(cleaning.dilate) if MASK in cube.cube.variables else None
+    bands = bands_of_driver(cleaning.driver, cube.kinds.images, cube.path.name)
+    if bands:
+        driver = ndvi_of(*(reader.read(band) for band in bands))
+    else:
+        driver = None if cleaning.driver in layout.images else reader.read(cleaning.driver)
+    return Values(images, filled, weather, static, mask, driver)
 
 
 class _Reader:
@@ -93,6 +98,22 @@ class _Reader:
         values = self._cube.variable(name, slice(None), self._rows, self._columns)
         if "y" not in self._cube.cube.variables[name].dims:
             return values.reshape(1, -1, 1, 1) if self._size else values.reshape(1, -1)
+        return self._of_units(values)
+
+    def mask(self, grow: int) -> np.ndarray:
+        """The classes of s2_mask (unit, time[, y, x]), what is missing as `OTHER`; clouds and shadows reach `grow`
+        pixels farther, also from outside the units."""
+        height, width = self._cube.grid.shape
+        rows = slice(max(self._rows.start - grow, 0), min(self._rows.stop + grow, height))
+        columns = slice(max(self._columns.start - grow, 0), min(self._columns.stop + grow, width))
+        values = self._cube.variable(MASK, slice(None), rows, columns)
+        classes = grown(np.where(np.isfinite(values), values, OTHER).astype(np.uint8), grow)
+        top, left = self._rows.start - rows.start, self._columns.start - columns.start
+        height, width = self._rows.stop - self._rows.start, self._columns.stop - self._columns.start
+        return self._of_units(classes[:, top : top + height, left : left + width])
+
+    def _of_units(self, values: np.ndarray) -> np.ndarray:
+        """(unit, ..[, y, x]) of values (.., y, x)."""
         if not self._size:
             return np.moveaxis(values[..., self._row, self._column], -1, 0)
         windows = np.lib.stride_tricks.sliding_window_view(values, (self._size, self._size), axis=(-2, -1))

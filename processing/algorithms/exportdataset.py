@@ -116,6 +116,7 @@ class ExportDataset(MinicuberAlgorithm):
         self._order |= {
             "cubes": parameters.files("CUBES"),
             "output": parameters.output("OUTPUT"),
+            "page": True,
             "split_options": parameters.json_object("SPLIT_OPTIONS", '{"fractions": [0.7, 0.15, 0.15]}'),
             "cleaning": parameters.json_object("CLEANING", '{"METHOD": "whittaker"}'),
         }

@@ -114,6 +114,8 @@ def test_menu_and_toolbar_lead_to_every_algorithm(plugin):
         "Spectral indices…",
         "Aggregate over time…",
         "Clean clouds…",
+        "Export dataset…",
+        "Split dataset anew…",
         "Load minicube…",
         "Create demo data…",
         "Set up environment…",

@@ -80,7 +80,8 @@ def test_a_dataset_is_written_and_its_index_shown(export, tmp_path):
 def test_patches_in_shards_cleaned_without_the_future(export):
     result = export(
         UNIT="patch", PATCH_SIZE=16, FORMAT="npz-sharded", SMOOTHING="context", SHIFT=1,
-        CLEANING='{"METHOD": "linear", "MAX_EXTRAPOLATION": 0}', SPLIT="kfold", SPLIT_OPTIONS='{"folds": 3, "unit": "pixel"}',
+        CLEANING='{"METHOD": "linear", "MAX_EXTRAPOLATION": 0}', SPLIT="kfold",
+        SPLIT_OPTIONS='{"folds": 3, "unit": "pixel"}',
     )  # fmt: skip
     index = table(result["INDEX"])
     assert {feature["fold"] for feature in index.getFeatures()} == {0, 1, 2}

@@ -32,6 +32,17 @@ FROZEN = {
         "DROP": ["cloud", "shadow", "other"], "SNOW": "drop", "YEARS": "", "VARIABLES": "", "MASK": "s2_mask",
         "REPORT": None, "LOAD": True, "OUTPUT": None,
     },
+    "exportdataset": {
+        "CUBES": None, "CONTEXT": 54, "TARGET": 18, "STRIDE": 1, "SHIFT": 0, "MAX_STEP_DAYS": 0, "UNIT": "pixel",
+        "PATCH_SIZE": 128, "VARIABLES": None, "TARGET_VARIABLES": None, "WHERE": None, "SEASON": None,
+        "MAX_SAMPLES": 0, "SPLIT": "none", "SPLIT_OPTIONS": None, "SMOOTHING": "none", "CLEANING": None,
+        "FORMAT": "npz", "SEED": 0, "EXCLUDE": None, "MIN_SEEN_CONTEXT": 0.0, "MIN_SEEN_TARGET": 0.0,
+        "PATCH_OVERLAP": 0, "PATCH_SHARE": 0.5, "MIN_DISTANCE": 0.0, "STRATA": None, "PER_CLASS": 0, "PLACES": None,
+        "PLACES_FIELD": None, "LOAD": True, "OUTPUT": None,
+    },
+    "resplitdataset": {
+        "DATASET": None, "SPLIT_NAME": None, "SPLIT": "random", "SPLIT_OPTIONS": None, "SEED": 0,
+    },
     "attachlayers": {
         "CUBE": None, "LAYERS": None, "OPTIONS": None, "REPLACE": True, "DATE_PATTERN": None, "DATE_MATCH": "exact",
         "DATE_TOLERANCE": 0, "LOAD": True, "OUTPUT": None,
@@ -49,6 +60,8 @@ OUTPUTS = {
     "aggregatetime": {"OUTPUT"},
     "spectralindices": {"OUTPUT"},
     "cleanclouds": {"OUTPUT", "REMOVED_PERCENT", "REPORT"},
+    "exportdataset": {"OUTPUT", "INDEX", "N_SAMPLES"},
+    "resplitdataset": {"OUTPUT", "N_SAMPLES"},
     "attachlayers": {"OUTPUT", "COVERAGE"},
     "terrainvariables": {"OUTPUT"},
     "loadminicube": set(),
@@ -110,7 +123,7 @@ def test_all_but_the_first_input_are_optional_for_qgis(algorithm):
     # So that recipes, estimates and later releases work; the algorithm checks for itself.
     optional = type(algorithm.parameterDefinitions()[0]).FlagOptional
     needed = [d.name() for d in algorithm.parameterDefinitions() if not d.flags() & optional]
-    assert needed in ([], ["CUBE"], ["OUTPUT"])
+    assert needed in ([], ["CUBE"], ["CUBES"], ["DATASET"], ["OUTPUT"])
 
 
 def test_help_lists_the_static_strings_of_the_enums(provider):

@@ -38,12 +38,12 @@ def test_model_is_whole(model):
 
 def test_model_opens_in_the_designer(request, model, monkeypatch):
     """Each input, algorithm and output has its place there."""
-    import processing.modeler.ModelerDialog as designer
+    from processing.modeler import ModelerDialog
     from qgis.gui import QgsModelChildAlgorithmGraphicItem, QgsModelParameterGraphicItem
     from qgis.PyQt.QtWidgets import QApplication
 
-    monkeypatch.setattr(designer, "iface", None)  # it asks the desktop for the size of icons
-    dialog = designer.ModelerDialog.create(model)
+    monkeypatch.setattr(ModelerDialog, "iface", None)  # it asks the desktop for the size of icons
+    dialog = ModelerDialog.ModelerDialog.create(model)
     dialog.show()
     QApplication.processEvents()
     items = dialog.view().scene().items()
@@ -75,7 +75,7 @@ def results(model, demo, tmp_path):
     for definition in model.destinationParameterDefinitions():
         is_cube = definition.name().endswith("cube")
         values[definition.name()] = str(tmp_path / ("cube.nc" if is_cube else "dataset"))
-    found, ok = model.run(values, context, feedback, {}, False)
+    _, ok = model.run(values, context, feedback, {}, False)
     QgsApplication.processEvents()
     QgsProject.instance().clear()  # they load what they make
     assert ok, feedback.textLog()
