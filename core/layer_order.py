@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass, field
 
@@ -26,6 +27,7 @@ class LayerOrder:
     where its type and colour table decide; `classes_why`: what says so, for the cube. `missing`: of a raster (smallest,
     largest) of values that are missing, beside the file's own nodata, which counts with `own_nodata`.
     `legend`: value (as text) to name, `colours`: value to #rrggbb, of band `legend_band`, 0 for any.
+    `exported`: whether `path` is on the grid already, made by QGIS of a layer that is no file.
     `dates`: ISO dates that are known of a raster, of each band ("" for one without) or a single one of the whole;
     `band_names`: names of its bands, in which a date may stand, empty for those of the file.
     """
@@ -43,6 +45,7 @@ class LayerOrder:
     units: str = ""
     missing: tuple = ()
     own_nodata: bool = True
+    exported: bool = False
     legend: dict = field(default_factory=dict)
     colours: dict = field(default_factory=dict)
     legend_band: int = 0
@@ -79,7 +82,10 @@ class LayerOrder:
 def raster_of(order: LayerOrder, grid: Grid) -> rasters.OnGrid:
     """The band of a raster, which is chosen, on the grid, as `rasters.raster_on` makes it. Raises `InputError`."""
     missing = tuple((float(low), float(high)) for low, high in order.missing)
-    return rasters.raster_on(
+    found = rasters.raster_on(
         grid, order.path, order.band, order.crs, order.method, bool(order.classes), order.title, missing,
         order.own_nodata,
     )  # fmt: skip
+    if order.exported:
+        return dataclasses.replace(found, method="nearest, by QGIS, which exported the layer on the grid")
+    return found

@@ -126,7 +126,7 @@ def terrain_variables(parameters: TerrainParameters, progress: Progress) -> Terr
         scales = scales_of(grid, model, asked)
         names = {(each, scale): each + scale.suffix for scale in scales for each in variables}
         with read_cube(path) as cube:
-            _check_free(names.values(), cube)
+            _check_free(names.values(), cube, parameters)
         _check_cover(grid, model)
         coverage: dict[str, float] = {}
 
@@ -217,13 +217,10 @@ def _elevation_variable(cube: xr.Dataset, name: str) -> np.ndarray:
     return cube[name].transpose("y", "x").values
 
 
-def _check_free(names: Any, cube: xr.Dataset) -> None:
+def _check_free(names: Any, cube: xr.Dataset, parameters: TerrainParameters) -> None:
     check_names(list(names), cube, replace=True)
-    taken = [name for name in names if name in cube.variables]
-    if taken:
-        raise InputError(
-            f"The cube has a variable {taken[0]} already.", "Take the cube without it, or give other SCALES."
-        )
+    if parameters.dem_variable in names:
+        raise InputError(f"DEM_VARIABLE {parameters.dem_variable} would be replaced by what is made of it.")
 
 
 def _ground(

@@ -479,7 +479,9 @@ HELP: dict[str, dict[str, str]] = {
         "CLEANING": 'Parameters of Clean clouds for context and both, as JSON: {"METHOD": "whittaker"}.',
         "FORMAT": (
             "npz: a file per sample; npz-sharded: many samples a file, much faster to read; seed: as "
-            "forest_drought_forecasting wrote it; earthnet2021, greenearthnet: as the EarthNet challenges have it."
+            "forest_drought_forecasting wrote it; earthnet2021, greenearthnet: as the EarthNet challenges have it. These "
+            "two always hold patches of 128 pixels with 10 + 20 steps: CONTEXT, TARGET, UNIT, PATCH_SIZE and SHIFT may "
+            "stay at their defaults and become that; other values are refused."
         ),
         "SEED": "The same cubes, parameters and seed give the same files.",
         "LOAD": "Load the index into the project, coloured by split.",

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from qgis.core import (
+    Qgis,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
     QgsProcessingUtils,
@@ -30,6 +31,8 @@ from .raster_legends import MIXING, RasterLegend, completed, legend_of_file, leg
 from .temporal import dates_of
 
 COLUMNS = ("layer", "variable", "resampling", "band")
+COLOURS = (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
+PICTURE = ["Red", "Green", "Blue", "Alpha"]
 
 
 class LayerOrder:
@@ -74,7 +77,7 @@ class LayerOrder:
             "band_names": self._band_names,
         }  # fmt: skip
         if not self._path:
-            return {**made, "path": self._export_pixels(grid, context)}
+            return {**made, "path": self._export_pixels(grid, context), "exported": True}
         return {
             **made, "path": self._path, "crs": crs_text(self._crs), "missing": self._missing,
             "own_nodata": self._own_nodata,
@@ -84,7 +87,9 @@ class LayerOrder:
 
     def _read_raster(self, layer: QgsRasterLayer, band: str) -> None:
         provider = layer.dataProvider()
-        self._band_names = [layer.bandName(number) for number in range(1, layer.bandCount() + 1)]
+        names = [layer.bandName(number) for number in range(1, layer.bandCount() + 1)]
+        # A picture of a service has one band of colours, which become four when it is exported.
+        self._band_names = PICTURE if provider.dataType(1) in COLOURS else names
         self._band = self._band_number(layer, band)
         self._dates = dates_of(layer)
         self._style = legend_of_style(layer)

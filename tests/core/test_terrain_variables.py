@@ -498,7 +498,7 @@ def test_array_of_a_cube_is_read_as_it_is():
         ({"dem": "nocrs.tif"}, "DEM has no CRS: nocrs.tif"),
         ({"dem": "elsewhere.tif"}, "has no value within the cube: elsewhere.tif"),
         ({"cube": "degrees.nc"}, "degrees.nc lies on degrees"),
-        ({"cube": "taken.nc"}, "The cube has a variable slope already"),
+        ({"cube": "taken.nc", "dem": "", "dem_variable": "slope"}, "DEM_VARIABLE slope would be replaced"),
         ({"cube": "no.nc"}, "CUBE does not exist"),
         ({"cube": ""}, "CUBE is missing"),
         ({"output": "a.tif"}, "does not end in .nc or .zarr"),

@@ -13,6 +13,7 @@ from qgis.core import (
     QgsFillSymbol,
     QgsGeometry,
     QgsPalettedRasterRenderer,
+    QgsPointXY,
     QgsProcessingException,
     QgsProject,
     QgsRasterLayer,
@@ -21,7 +22,7 @@ from qgis.core import (
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtGui import QColor, QImage
 
 UTM = QgsCoordinateReferenceSystem("EPSG:32632")
 
@@ -151,6 +152,47 @@ def test_nodata_that_the_user_set_is_missing(run, cube, tmp_path):
     run("attachlayers", {"CUBE": cube, "LAYERS": [layer], "OUTPUT": str(output), "LOAD": False})
     stored, _ = read(output, "height")
     assert np.isnan(stored[:4]).all() and (stored[4:] == 5).all()
+
+
+def test_tiles_of_a_service_are_handed_over_by_qgis(run, cube, tmp_path):
+    """A basemap: no file that a child could read, in the CRS of the web. Its colours are bands."""
+    left, top, width, height = corner(cube)
+    web = QgsCoordinateTransform(UTM, QgsCoordinateReferenceSystem("EPSG:3857"), QgsProject.instance())
+    size, half = 40_075_016.685578488 / 2**15, 20_037_508.342789244
+    there = web.transformBoundingBox(
+        QgsRectangle(left - 99, top - 10 * height - 99, left + 10 * width + 99, top + 99)
+    )
+    for column in range(int((there.xMinimum() + half) // size), int((there.xMaximum() + half) // size) + 1):
+        folder = tmp_path / "15" / str(column)
+        folder.mkdir(parents=True)
+        for row in range(int((half - there.yMaximum()) // size), int((half - there.yMinimum()) // size) + 1):
+            image = QImage(256, 256, QImage.Format.Format_ARGB32)
+            image.fill(QColor(10 + 40 * (column % 5), 20 + 40 * (row % 5), 200))
+            image.save(str(folder / f"{row}.png"))
+    source = f"type=xyz&url=file://{tmp_path}/%7Bz%7D/%7Bx%7D/%7By%7D.png&zmin=15&zmax=15"
+    layer = QgsRasterLayer(source, "basemap", "wms")
+    assert layer.isValid()
+    QgsProject.instance().addMapLayer(layer)
+    output = tmp_path / "out.nc"
+    for variable, band in (("red", ""), ("green", "Green"), ("blue", "3")):
+        row = ["basemap", variable, "", band]
+        run(
+            "attachlayers",
+            {"CUBE": cube, "LAYERS": [layer], "OPTIONS": row, "OUTPUT": str(output), "LOAD": False},
+        )
+        stored, attributes = read(output, variable)
+        assert "by QGIS" in attributes["resampling"]
+        x, y = np.meshgrid(left + 10 * np.arange(width) + 5, top - 10 * np.arange(height) - 5)
+        points = [web.transform(QgsPointXY(*pair)) for pair in zip(x.ravel(), y.ravel())]
+        column = np.array([(point.x() + half) / size for point in points]).reshape(x.shape)
+        line = np.array([(half - point.y()) / size for point in points]).reshape(x.shape)
+        expected = {
+            "red": 10 + 40 * (column // 1 % 5),
+            "green": 20 + 40 * (line // 1 % 5),
+            "blue": 200 + 0 * x,
+        }
+        inner = np.minimum(np.abs(column - np.rint(column)), np.abs(line - np.rint(line))) > 0.02
+        np.testing.assert_array_equal(stored[inner], expected[variable][inner])
 
 
 def test_lv95_and_lat_lon_rasters_and_sublayers(run, cube, tmp_path):
