@@ -109,8 +109,8 @@ def aggregate_time(parameters: AggregateParameters, progress: Progress) -> Aggre
         plan = make_plan(cube, pairs, parameters.step_days, parameters.like, path.name)
     log.info("%d steps, %s to %s: %s.", len(plan.windows), *plan.windows.last[[0, -1]], plan.steps)
 
-    def write(part: Path, cube: xr.Dataset, packed: xr.Dataset) -> None:
-        _write(part, cube, packed, plan, path.name, progress)
+    def write(part: Path, cube: xr.Dataset, packed: xr.Dataset) -> xr.Dataset:
+        return _write(part, cube, packed, plan, path.name, progress)
 
     done = rewritten_cube(parameters.cube, parameters.output, write, progress)
     return AggregateResult(done.output, done.title, done.n_dates, done.layers)
@@ -233,7 +233,7 @@ def _check_classes(cube: xr.Dataset, name: str, how: str) -> None:
 
 def _write(
     part: Path, cube: xr.Dataset, packed: xr.Dataset, plan: Plan, name: str, progress: Progress
-) -> None:
+) -> xr.Dataset:
     centres = {axis: cube[axis].values for axis in ("y", "x")}
     days = plan.windows.last.astype(object).tolist()
     what = ", ".join(f"{each.source} {each.how}" for each in plan.made)
@@ -256,6 +256,7 @@ def _write(
         for dim in ("y", "x"):
             if cube[dim].attrs.get("bounds") in plan.copied:
                 writer.describe(dim, bounds=cube[dim].attrs["bounds"])
+    return writer.dataset()
 
 
 def _write_made(

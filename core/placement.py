@@ -7,6 +7,7 @@ average; classes: nearest, mode when coarsening.
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from dataclasses import dataclass
@@ -84,13 +85,18 @@ def _integer(value: float) -> bool:
 def _ratio_across(transform: rasterio.Affine, crs: str, grid: Grid) -> float:
     """Size of a source pixel in grid pixels where the CRS differ: by the areas of both at the grid's centre, so
     that it does not depend on how the one is turned against the other."""
+    return math.sqrt(abs(transform.determinant) / _pixel_area(crs, grid))
+
+
+@functools.lru_cache(maxsize=64)
+def _pixel_area(crs: str, grid: Grid) -> float:
+    """The area of the grid's middle pixel in a CRS, whose transformer takes 40 ms to make."""
     west, south, east, north = grid.bounds
     x, y = (west + east) / 2, (south + north) / 2
     (x0, x1, x2), (y0, y1, y2) = transform_points(
         [x, x + grid.resolution_x, x], [y, y, y + grid.resolution_y], grid.crs, crs
     )
-    area_of_grid_pixel = abs((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0))
-    return math.sqrt(abs(transform.determinant) / area_of_grid_pixel)
+    return abs((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0))
 
 
 def resampling_for(place: Placement, classes: bool, choice: str | None = None) -> Resampling:

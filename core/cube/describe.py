@@ -27,7 +27,17 @@ from .layers import (
     layer_files,
     layers_folder,
 )
-from .read import CUBE_DIMS, LETTERS, STANDARD_NAMES, cube_path, find_axes, grid_of, normalised, open_stored
+from .read import (
+    CUBE_DIMS,
+    LETTERS,
+    STANDARD_NAMES,
+    cube_path,
+    decode,
+    find_axes,
+    grid_of,
+    normalised,
+    open_stored,
+)
 from .stretch import stretch_of
 
 log = logging.getLogger(__name__)
@@ -89,14 +99,15 @@ def best_date(clear_share: list[float], sun_elevation: list[float]) -> int:
     return int(np.argmax(np.where(clear, suns, -np.inf))) + 1
 
 
-def what_to_show(path: Path, target: Path) -> tuple[list[Variable], list[str], int, list[LayerInfo]]:
-    """What the layers of a cube are made of that was just written at `path` and will stand at `target`: its rasters
-    (none where it has series alone), its dates, the number of the one to show first, and the layers themselves."""
-    with open_stored(path) as stored:
-        cube = normalised(stored, target.name)
-        variables = _rasters(stored, find_axes(stored, target.name), target.name)
-        dates, best = _dates(cube), best_date(*_brightness(cube))
-        return variables, dates, best, _layers(target, variables, dates, best, stored.attrs, cube)
+def what_to_show(written: xr.Dataset, target: Path) -> tuple[list[Variable], list[str], int, list[LayerInfo]]:
+    """What the layers of a cube are made of that was just written, as `CubeWriter.dataset` has it, and will stand at
+    `target`: its rasters (none where it has series alone), its dates, the number of the one to show first, and the
+    layers themselves."""
+    stored = decode(written, target)
+    cube = normalised(stored, target.name)
+    variables = _rasters(stored, find_axes(stored, target.name), target.name)
+    dates, best = _dates(cube), best_date(*_brightness(cube))
+    return variables, dates, best, _layers(target, variables, dates, best, stored.attrs, cube)
 
 
 def _dates(cube: xr.Dataset) -> list[str]:

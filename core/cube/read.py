@@ -63,9 +63,9 @@ def read_packed(path: Path) -> xr.Dataset:
     """As `read_cube`, but the numbers are those on disk, and the attributes say how they were packed: for who copies
     them. Dimensions' coordinates are decoded all the same."""
     path = cube_path(path)
-    raw = _open_raw(path)
+    raw = open_raw(path)
     try:
-        decoded = _decoded(raw, path)
+        decoded = decode(raw, path)
         axes = {dim: decoded.variables[dim] for dim in raw.dims if dim in decoded.variables}
         cube = normalised(raw.assign_coords(axes), path.name)
     except BaseException:
@@ -99,15 +99,16 @@ def open_stored(path: Path) -> xr.Dataset:
 
     `path` as `cube_path` gives it. How the numbers are stored is in the `encoding` of each variable.
     """
-    raw = _open_raw(path)
+    raw = open_raw(path)
     try:
-        return _decoded(raw, path)
+        return decode(raw, path)
     except BaseException:
         raw.close()
         raise
 
 
-def _open_raw(path: Path) -> xr.Dataset:
+def open_raw(path: Path) -> xr.Dataset:
+    """The dataset as it is stored, not decoded. `path` as `cube_path` gives it. Raises `StorageError`."""
     try:
         return (
             _open_zarr(path) if path.is_dir() else xr.open_dataset(path, engine="h5netcdf", decode_cf=False)
@@ -117,7 +118,8 @@ def _open_raw(path: Path) -> xr.Dataset:
         raise StorageError(f"{path} is not a readable {kind} ({one_line(error)}).") from error
 
 
-def _decoded(raw: xr.Dataset, path: Path) -> xr.Dataset:
+def decode(raw: xr.Dataset, path: Path) -> xr.Dataset:
+    """What `open_raw` gave as `open_stored` gives it. Raises `InputError` naming `path`."""
     try:
         # Durations stay the numbers that they are.
         return xr.decode_cf(raw, decode_timedelta=False)

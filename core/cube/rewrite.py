@@ -58,26 +58,28 @@ def extended_cube(
     """
     replaced = set(names)
 
-    def write(part: Path, read: xr.Dataset, packed: xr.Dataset) -> None:
-        _write(part, read, packed, cube_path(Path(cube)).name, replaced, add, what, progress)
+    def write(part: Path, read: xr.Dataset, packed: xr.Dataset) -> xr.Dataset:
+        return _write(part, read, packed, cube_path(Path(cube)).name, replaced, add, what, progress)
 
     return rewritten_cube(cube, output, write, progress)
 
 
 def rewritten_cube(
-    cube: str, output: str, write: Callable[[Path, xr.Dataset, xr.Dataset], None], progress: Progress
+    cube: str, output: str, write: Callable[[Path, xr.Dataset, xr.Dataset], xr.Dataset], progress: Progress
 ) -> Rewritten:
     """Make a cube of the one at the path `cube`: `write` gets the path to write at, and the cube as `read_cube` and as
-    `read_packed` give it. What it wrote takes its place at `output` as a whole, with its layers.
+    `read_packed` give it, and returns the writer's `dataset`. What it wrote takes its place at `output` as a whole,
+    with its layers.
 
     Raises as `extended_cube`.
     """
     path, target = cube_path(Path(cube)), checked_output(output)
     with part_output(target, progress) as part:
         with read_cube(path) as read, read_packed(path) as packed:
-            write(part.path, read, packed)
+            written = write(part.path, read, packed)
             grid = grid_of(read, path.name)
-        variables, dates, best, shown = what_to_show(part.path, target)
+        with written:
+            variables, dates, best, shown = what_to_show(written, target)
         with fresh_layers(target, grid, dates, variables, best, progress) as layers:
             part.make_durable()
             # The last moment to stop: from here on cube and layers change together.
@@ -98,7 +100,7 @@ def check_names(names: Collection[str], cube: xr.Dataset, replace: bool) -> None
             raise InputError(f"The cube has a variable {name} already.", "Choose another name, or REPLACE.")
 
 
-def _write(part, cube, packed, name, names, add, what, progress) -> None:
+def _write(part, cube, packed, name, names, add, what, progress) -> xr.Dataset:
     axis = time_axis(cube, "time", name)
     time = stored_dates(packed.variables["time"], axis.order)
     centres = {each: cube[each].values for each in ("y", "x")}
@@ -118,6 +120,7 @@ def _write(part, cube, packed, name, names, add, what, progress) -> None:
             if cube[dim].attrs.get("bounds") in copied:
                 writer.describe(dim, bounds=cube[dim].attrs["bounds"])
         add(writer, cube, progress.part(COPYING, 0.97))
+    return writer.dataset()
 
 
 def _is_text(value) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from pyproj import CRS
 
 from ..grid import Grid, unit_of
@@ -178,6 +179,10 @@ class CubeWriter:
         """Write what `pack` of the variable's encoding has made; `clipped` as it counts them."""
         self.clipped[name] += clipped
         self._store.put(name, (slice(start, start + len(stored)),), stored)
+
+    def dataset(self) -> xr.Dataset:
+        """The cube as `read.open_raw` gives it, once the writer is closed; to be closed too."""
+        return self._store.dataset()
 
     def close(self) -> None:
         for name, count in self.clipped.items():

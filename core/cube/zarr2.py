@@ -10,7 +10,10 @@ from typing import Any
 
 import numcodecs
 import numpy as np
+import xarray as xr
 import zarr
+
+from .read import open_raw
 
 LEVEL = 4
 
@@ -72,3 +75,7 @@ class ZarrStore:
 
     def close(self) -> None:
         zarr.consolidate_metadata(self._path, zarr_format=2)
+
+    def dataset(self) -> xr.Dataset:
+        """What xarray finds in the group once it is closed, not decoded."""
+        return open_raw(self._path)
