@@ -15,6 +15,11 @@ import xarray as xr
 from pyproj import CRS
 
 from . import vectors
+from .attaching.date_match import Match, chosen_dates
+from .attaching.dated_layers import sorted_out
+from .attaching.dated_variable import write_dated
+from .attaching.layer_order import LayerOrder, raster_of
+from .attaching.legends import choice_in_words, legend_of, legend_of_texts, values_there
 from .cube.axes import time_axis
 from .cube.describe import LayerInfo
 from .cube.displaced import displacement
@@ -22,14 +27,9 @@ from .cube.encoding import GRID_MAPPING, flags
 from .cube.read import cube_path, grid_of, read_cube
 from .cube.rewrite import check_names, extended_cube
 from .cube.write import CubeWriter
-from .date_match import Match, chosen_dates
-from .dated_layers import sorted_out
-from .dated_variable import write_dated
 from .errors import InputError
 from .grid import Grid
 from .jobs import from_json
-from .layer_order import LayerOrder, raster_of
-from .legends import choice_in_words, legend_of, legend_of_texts, values_there
 from .progress import Progress
 
 log = logging.getLogger(__name__)

@@ -26,8 +26,8 @@ MENU = "&Minicuber"
 
 
 IN_MENU = (
-    "terrainvariables", "spectralindices", "aggregatetime", "cleanclouds", "exportdataset", "resplitdataset", "loadminicube",
-    "createdemodata", "setupenvironment",
+    "terrainvariables", "spectralindices", "aggregatetime", "cleanclouds", "exportdataset", "resplitdataset",
+    "loadminicube", "createdemodata", "setupenvironment",
 )  # fmt: skip
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import rasters
+from .. import rasters
+from ..errors import InputError
 from .dates_in_names import Finder, dates_in, finder
-from .errors import InputError
 from .layer_order import LayerOrder
 from .legends import decided
 

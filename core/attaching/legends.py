@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .cube.encoding import flags
-from .errors import InputError
+from ..cube.encoding import flags
+from ..errors import InputError
+from ..rasters import OF_CLASSES, Band, OnGrid
 from .layer_order import LayerOrder
-from .rasters import OF_CLASSES, Band, OnGrid
 
 MOST_CLASSES = 254  # of uint8, one number being for missing
 

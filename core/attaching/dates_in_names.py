@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 
-from .errors import InputError
+from ..errors import InputError
 
 Finder = Callable[[str], list[dt.date]]
 

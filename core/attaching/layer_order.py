@@ -6,10 +6,10 @@ import dataclasses
 import re
 from dataclasses import dataclass, field
 
-from . import rasters, vectors
-from .errors import InputError
-from .grid import Grid
-from .timeline import parse_day
+from .. import rasters, vectors
+from ..errors import InputError
+from ..grid import Grid
+from ..timeline import parse_day
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 

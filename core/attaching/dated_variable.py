@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from .cube.encoding import GRID_MAPPING
-from .cube.write import CHUNK, EPOCH, CubeWriter
+from ..cube.encoding import GRID_MAPPING
+from ..cube.write import CHUNK, EPOCH, CubeWriter
+from ..errors import InputError
+from ..grid import Grid
+from ..progress import Progress
 from .date_match import Match, chosen_dates, period_of
 from .dated_layers import DatedRaster, DatedVariable
-from .errors import InputError
-from .grid import Grid
 from .layer_order import raster_of
 from .legends import Legend, choice_in_words, legend_of, values_there
-from .progress import Progress
 
 log = logging.getLogger(__name__)
 

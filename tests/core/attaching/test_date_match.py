@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from minicuber.core.date_match import Match, chosen_dates
+from minicuber.core.attaching.date_match import Match, chosen_dates
 from minicuber.core.errors import InputError
 
 DAYS = st.lists(st.integers(0, 60), min_size=1, max_size=12)

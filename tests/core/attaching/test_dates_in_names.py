@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from minicuber.core.dates_in_names import dates_in, finder
+from minicuber.core.attaching.dates_in_names import dates_in, finder
 from minicuber.core.errors import InputError
 
 
