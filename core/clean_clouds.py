@@ -10,9 +10,10 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,12 @@ from .cleaning.images import (
     REMOVED_OF_DATE,
     SAMPLED,
     bands_of_driver,
+    classes_of,
     grown,
     ndvi_of,
 )
-from .cleaning.options import OTHER, CleaningOptions
-from .cleaning.report import CleaningReport
+from .cleaning.options import OTHER, CleaningOptions, permitted_years
+from .cleaning.report import SHARES, CleaningReport
 from .cube.axes import TimeAxis, time_axis
 from .cube.copying import in_order
 from .cube.describe import LayerInfo
@@ -52,6 +54,8 @@ SERIES = 512  # that are cleaned at once: their float64 stay in the processor's 
 VALUES = 24_000_000  # of a block, of all its variables
 MADE = (FILLED, SAMPLED, GAP, REMOVED, REMOVED_OF_DATE)
 CURVES = 9  # pixels whose series the report shows
+# Attributes of a variable that are not true of the cleaned one.
+OUTDATED = ("n_clipped", "valid_range", "valid_min", "valid_max", "actual_range")
 
 
 @dataclass(frozen=True)
@@ -87,13 +91,15 @@ class CleanResult:
 @dataclass(frozen=True)
 class Plan:
     """What is cleaned. `names`: variables of the cube, in its order. `ndvi`: the bands (infrared, red) that the driver
-    is made of where the cube has none, else ()."""
+    is made of where the cube has none, else (). `filled`: those images of the cube that were cleaned before, whose
+    `s2_filled` says what in them was not seen."""
 
     names: tuple[str, ...]
     mask: str
     axis: TimeAxis
     options: CleaningOptions
     ndvi: tuple[str, ...]
+    filled: frozenset[str]
 
     @property
     def made(self) -> tuple[str, ...]:
@@ -171,16 +177,36 @@ def make_plan(cube: xr.Dataset, parameters: CleanParameters, options: CleaningOp
                 f"MASK: {name} has no images {parameters.mask}.", f"It has: {', '.join(images)}."
             )
         log.warning("%s has no %s: all values that are there count as clear.", name, MASK)
+    if mask:
+        _check_classes(cube[mask].attrs.get("flag_values"), mask)
     ndvi = bands_of_driver(options.driver, numbers, name)
     if ndvi:
         log.info("%s has no %s: it is made of %s and %s.", name, NDVI, *ndvi)
     axis = time_axis(cube, "time", name)
     if len(np.unique(axis.days)) < len(axis.days):
         raise InputError(f"{name} has two images of one day.", "Bring it to one a day with aggregatetime.")
-    fitted = [each for each in chosen if cube[each].attrs.get("fitted_to")]
-    if fitted:
-        log.warning("%s of %s was cleaned before and is cleaned again.", ", ".join(fitted), name)
-    return Plan(tuple(chosen), mask, axis, options, ndvi)
+    years = permitted_years(options.years)
+    covered = axis.days.astype("datetime64[Y]").astype(int) + 1970
+    if years is not None and not np.isin(covered, list(years)).any():
+        raise InputError(
+            f"YEARS: {name} has no date in {options.years}.", f"It covers {covered.min()} to {covered.max()}."
+        )
+    fitted = [each for each in images if cube[each].attrs.get("fitted_to") and each != FILLED]
+    again = [each for each in chosen if each in fitted]
+    if again:
+        log.warning("%s of %s was cleaned before and is cleaned again.", ", ".join(again), name)
+    filled = frozenset(fitted if FILLED in images else ())
+    return Plan(tuple(chosen), mask, axis, options, ndvi, filled)
+
+
+def _check_classes(known: np.ndarray | None, mask: str) -> None:
+    """Raises `InputError` for a mask that says it has other classes than s2_mask; 255 may be what is missing."""
+    others = [] if known is None else [each for each in np.ravel(known) if OTHER < each < 255]
+    if others:
+        raise InputError(
+            f"MASK: {mask} has classes that s2_mask does not have ({', '.join(map(str, others))}).",
+            "Give a mask with 0 clear, 1 cloud, 2 cloud shadow, 3 snow, 4 other or no data.",
+        )
 
 
 class Summary:
@@ -191,7 +217,8 @@ class Summary:
         steps = len(plan.axis.days)
         self.removed_of_date, self.clear_of_date = np.zeros(steps, int), np.zeros(steps, int)
         self.values = self.left = self.pixels = self.long = 0
-        self.gaps: list[np.ndarray] = []
+        self.gaps = np.zeros(steps + 1, int)
+        self.shares = np.zeros(len(SHARES) - 1, int)
         self.curves: list[tuple[str, np.ndarray, np.ndarray, np.ndarray]] = []
 
     def add(self, done: Cleaned) -> None:
@@ -203,7 +230,8 @@ class Summary:
             self.left += int(np.count_nonzero(~np.isfinite(values)))
         self.pixels += len(done.gap)
         self.long += int(np.count_nonzero(~done.sampled))
-        self.gaps.append(np.bincount(done.gap, minlength=len(self.removed_of_date) + 1))
+        self.gaps += np.bincount(done.gap, minlength=len(self.gaps))
+        self.shares += np.histogram(done.removed_percent, SHARES)[0]
 
     def share_of_date(self) -> np.ndarray:
         """Outliers among the clear values of each date, NaN where none is clear."""
@@ -222,7 +250,7 @@ class Summary:
     def report(self, title: str) -> CleaningReport:
         return CleaningReport(
             title, asdict(self.plan.options), self.plan.axis.days, self.plan.options.driver,
-            self.share_of_date(), np.sum(self.gaps, axis=0), self.curves, self.result(),
+            self.share_of_date(), self.shares, self.gaps, self.curves, self.result(),
         )  # fmt: skip
 
 
@@ -238,16 +266,14 @@ def _clean(
     # Each thread has series of its own: the linear algebra must not share them out a second time.
     with threadpool_limits(1), ThreadPoolExecutor(workers, "cleaning") as pool:
         try:
-            waiting: tuple[dict[str, slice], dict, list[Future]] | None = None
+            waiting: tuple[dict[str, slice], np.ndarray, np.ndarray | None, list[Future]] | None = None
             for number, place in enumerate([*places, None]):
-                block, futures = (None, []) if place is None else _begin(pool, cube, plan, axis, place)
+                begun = None if place is None else (place, *_begin(pool, cube, plan, axis, place))
                 if waiting is not None:
-                    _finish(writer, plan, summary, shown, *waiting)
-                waiting = None if place is None else (place, block, futures)
-                progress.update(
-                    number / (len(places) + 1),
-                    f"Cleaning: {min(number, len(places))} of {len(places)} blocks",
-                )
+                    part = progress.part((number - 1) / len(places), number / len(places))
+                    text = f"Cleaning: {number} of {len(places)} blocks"
+                    _finish(writer, plan, summary, shown, *waiting, partial(part.update, text=text))
+                waiting = begun
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -267,8 +293,10 @@ def _create(writer: CubeWriter, cube: xr.Dataset, plan: Plan, sizes: dict[str, i
         comment = f"cleaned (mode {plan.options.mode}, {how}); {FILLED} says which values were not seen"
         if plan.ndvi and each == NDVI:
             comment += f"; ({plan.ndvi[0]} - {plan.ndvi[1]}) / ({plan.ndvi[0]} + {plan.ndvi[1]})"
-        attributes = {key: value for key, value in said.items() if key not in ("n_clipped", "valid_range")}
+        attributes = {key: value for key, value in said.items() if key not in OUTDATED}
         attributes |= {
+            "long_name": said.get("long_name") or each,
+            "units": said.get("units") or ("1" if each == NDVI or REFLECTANCE.fullmatch(each) else ""),
             "source": said.get("source") or said.get("provider") or f"{each} of {name}",
             "comment": "; ".join(filter(None, [str(said.get("comment", "")), comment])),
             **fitted,
@@ -311,24 +339,31 @@ def _places(sizes: dict[str, int], n_variables: int) -> Iterator[dict[str, slice
 
 def _begin(
     pool: ThreadPoolExecutor, cube: xr.Dataset, plan: Plan, axis: Axis, place: dict[str, slice]
-) -> tuple[dict[str, np.ndarray], list[Future]]:
-    """Read a block and let its series be cleaned: the driver before, and what will be there."""
-    values = {each: _series(cube, each, plan.axis, place).astype(np.float32) for each in plan.names}
+) -> tuple[np.ndarray, np.ndarray | None, list[Future]]:
+    """Read a block and let its series be cleaned: the driver before, what was filled before (pixels, steps), and what
+    will be there."""
+    filled = _series(cube, FILLED, plan.axis, place) == 1 if plan.filled else None
+
+    def seen(name: str) -> np.ndarray:
+        values = _series(cube, name, plan.axis, place)
+        if (
+            plan.options.mode != "seed"
+        ):  # whose numbers hang on the type: the original computes in that of the cube
+            values = values.astype(np.float32)
+        return np.where(filled, np.float32(np.nan), values) if name in plan.filled else values
+
+    values = {each: seen(each) for each in plan.names}
     if plan.ndvi:
-        infrared, red = (values.get(each) for each in plan.ndvi)
-        infrared = _series(cube, plan.ndvi[0], plan.axis, place) if infrared is None else infrared
-        red = _series(cube, plan.ndvi[1], plan.axis, place) if red is None else red
+        infrared, red = (values[each] if each in values else seen(each) for each in plan.ndvi)
         values[NDVI] = ndvi_of(infrared, red)
-    driver = values.get(plan.options.driver)
-    if driver is None:
-        driver = _series(cube, plan.options.driver, plan.axis, place).astype(np.float32)
+    driver = values[plan.options.driver] if plan.options.driver in values else seen(plan.options.driver)
     mask = _mask(cube, plan, place) if plan.mask else None
     futures = []
     for start in range(0, len(driver), SERIES):
         part = slice(start, start + SERIES)
         own = {each: some[part] for each, some in values.items()}
         futures.append(pool.submit(cleaned, own, driver[part], None if mask is None else mask[part], axis))
-    return {"driver": driver}, futures
+    return driver, filled, futures
 
 
 def _series(cube: xr.Dataset, name: str, axis: TimeAxis, place: dict[str, slice]) -> np.ndarray:
@@ -339,7 +374,7 @@ def _series(cube: xr.Dataset, name: str, axis: TimeAxis, place: dict[str, slice]
 
 
 def _mask(cube: xr.Dataset, plan: Plan, place: dict[str, slice]) -> np.ndarray:
-    """Classes (pixels, steps) of a place, cloud and shadow grown by DILATE pixels; what is missing is `OTHER`."""
+    """Classes (pixels, steps) of a place, cloud and shadow grown by DILATE pixels."""
     grow = plan.options.dilate
     around = {
         dim: slice(max(part.start - grow, 0), min(part.stop + grow, cube.sizes[dim]))
@@ -347,7 +382,7 @@ def _mask(cube: xr.Dataset, plan: Plan, place: dict[str, slice]) -> np.ndarray:
     }
     variable = in_order(cube.variables[plan.mask], "time")
     values = variable.isel({"time": plan.axis.places(0, len(plan.axis.days)), **around}).values
-    values = grown(np.where(np.isfinite(values), values, OTHER).astype(np.uint8), grow)
+    values = grown(classes_of(values), grow, plan.options.drop)
     inner = tuple(
         slice(part.start - around[dim].start, part.stop - around[dim].start) for dim, part in place.items()
     )
@@ -361,13 +396,17 @@ def _finish(
     summary: Summary,
     shown: list[tuple[int, int]],
     place: dict[str, slice],
-    block: dict[str, np.ndarray],
+    driver: np.ndarray,
+    filled: np.ndarray | None,
     futures: list[Future],
+    step: Callable[[float], None],
 ) -> None:
-    """Write a block that was cleaned."""
-    parts: list[Cleaned] = [future.result() for future in futures]
-    for part in parts:
-        summary.add(part)
+    """Write a block that was cleaned; `step` hears of the share that is done, and may raise `Cancelled`."""
+    parts: list[Cleaned] = []
+    for number, future in enumerate(futures):
+        step(number / len(futures))
+        parts.append(future.result())
+        summary.add(parts[-1])
     height, width = (place[dim].stop - place[dim].start for dim in ("y", "x"))
     where = (slice(None), place["y"], place["x"])
 
@@ -375,15 +414,14 @@ def _finish(
         return np.concatenate(series).T.reshape(-1, height, width)
 
     for name in plan.made:
+        step(1.0)
         writer.put(name, where, images([part.values[name] for part in parts]))
-    writer.put(FILLED, where, images([part.filled for part in parts]).astype(np.uint8))
-    clear = np.concatenate([sum(each.sum(axis=1) for each in part.clear.values()) for part in parts])
-    gone = np.concatenate([sum(each.sum(axis=1) for each in part.removed.values()) for part in parts])
-    percent = np.where(clear > 0, 100 * gone / np.maximum(clear, 1), np.nan)
+    missed = np.concatenate([part.filled for part in parts])
+    writer.put(FILLED, where, images([missed if filled is None else missed | filled]).astype(np.uint8))
     for name, values, dtype in (
         (SAMPLED, np.concatenate([part.sampled for part in parts]), np.uint8),
         (GAP, np.concatenate([part.gap for part in parts]), np.int32),
-        (REMOVED, percent, np.float32),
+        (REMOVED, np.concatenate([part.removed_percent for part in parts]), np.float32),
     ):
         writer.put(name, where[1:], values.reshape(height, width).astype(dtype))
     after = (
@@ -398,7 +436,7 @@ def _finish(
         if place["y"].start <= row < place["y"].stop and place["x"].start <= column < place["x"].stop:
             series = (row - place["y"].start) * width + column - place["x"].start
             seen = np.concatenate([part.clear[plan.options.driver] for part in parts])[series]
-            before = np.where(seen, block["driver"][series], np.nan)
+            before = np.where(seen, driver[series], np.nan)
             summary.curves.append(
                 (f"row {row + 1}, column {column + 1}", before, lost[series], after[series])
             )

@@ -63,7 +63,8 @@ class Cleaned:
 
     `values`: by variable, float32. `seen`: by variable, whether a value stems from an observation that was kept.
     `clear`: by variable, whether there was an observation before outliers went. `removed`: by variable, outliers.
-    `gap`: the longest gap of any variable in steps, (series,). `sampled`: whether it is at most MAX_GAP, (series,).
+    `gap`: the longest gap of any variable in steps, (series,). `sampled`: whether it is at most MAX_GAP and something
+    was seen, (series,).
     """
 
     values: dict[str, np.ndarray]
@@ -78,11 +79,18 @@ class Cleaned:
         """Whether any variable was not seen at the step."""
         return ~np.logical_and.reduce(list(self.seen.values()))
 
+    @property
+    def removed_percent(self) -> np.ndarray:
+        """Outliers among the clear values of all variables, (series,); NaN where none was clear."""
+        clear = sum(each.sum(axis=1) for each in self.clear.values())
+        gone = sum(each.sum(axis=1) for each in self.removed.values())
+        return np.where(clear > 0, 100 * gone / np.maximum(clear, 1), np.nan)
+
 
 def cleaned(
     values: dict[str, np.ndarray], driver: np.ndarray, mask: np.ndarray | None, axis: Axis
 ) -> Cleaned:
-    """Clean series: `values` by variable, `driver`, float32 (series, steps) with NaN where missing; `mask`: classes of
+    """Clean series: `values` by variable, `driver`, floats (series, steps) with NaN where missing; `mask`: classes of
     s2_mask, None where a cube has none and all that is there is clear."""
     options = axis.options
     clear = clear_steps(mask, driver.shape, options)
@@ -103,8 +111,9 @@ def cleaned(
         out = outlying(driver, mask, axis)
         gone = {name: there[name] & out for name in values}
         seen = {name: there[name] & ~gone[name] for name in values}
-        longest = np.max([gaps.longest for gaps in _gaps(seen).values()], axis=0)
-        sampled = longest <= options.max_gap
+        longest = np.max([each.longest for each in _gaps(seen).values()], axis=0)
+        # On a short axis even a series of which nothing was seen has no gap longer than MAX_GAP.
+        sampled = (longest <= options.max_gap) & np.all([each.any(axis=1) for each in seen.values()], axis=0)
     gaps = _gaps(seen)
     made = {
         name: smoothed(np.where(seen[name], each, np.float32(np.nan)), axis, gaps[name], sampled)
@@ -155,15 +164,16 @@ def outlying(driver: np.ndarray, mask: np.ndarray | None, axis: Axis, causal: bo
 
 
 def smoothed(values: np.ndarray, axis: Axis, gaps: Gaps, sampled: np.ndarray | None = None) -> np.ndarray:
-    """Fill and smooth series of float32 (series, steps), NaN where missing, whose `gaps` these are, by METHOD: float32.
+    """Fill and smooth series of floats (series, steps), NaN where missing, whose `gaps` these are, by METHOD: float32.
 
     In mode seed only series that are `sampled`, and ends are held however long they are, as in the original.
     """
     options = axis.options
     if options.method == "none" or not len(values):
-        return values
+        return values.astype(np.float32, copy=False)
     if options.method == "whittaker":
         curve, _ = whittaker(values.astype(float), axis.positions, options.whittaker_lambda)
+        curve = np.where(np.isfinite(curve), curve, values)  # too few to smooth: they stay
         there = ~gaps.missing | gaps.reachable(options.max_gap, options.max_extrapolation)
         return np.where(there, curve, np.nan).astype(np.float32)
     if options.mode == "seed":
@@ -171,7 +181,7 @@ def smoothed(values: np.ndarray, axis: Axis, gaps: Gaps, sampled: np.ndarray | N
     else:
         line = filled_linearly(values, axis.positions, gaps, options.max_gap, options.max_extrapolation)
     if options.method == "loess":
-        line = loess(line, axis.windows, options.loess_iterations)
+        line = loess(line, axis.windows, options.loess_iterations, options.mode == "seed")
     elif options.method == "savgol":
         line = polynomial(line, axis.windows, options.savgol_degree)
     if options.mode == "seed" and sampled is not None:

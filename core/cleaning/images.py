@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import InputError
-from .options import DROPPED
+from .options import DROPPED, OTHER
 
 NDVI, RED, INFRARED = "s2_ndvi", "s2_B04", ("s2_B08", "s2_B8A")
 MASK = "s2_mask"
@@ -41,13 +41,25 @@ def ndvi_of(infrared: np.ndarray, red: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(ndvi), ndvi, np.float32(np.nan))
 
 
-def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
-    """Classes of s2_mask (time, y, x) whose clouds and shadows reach so many pixels farther, as disks; clouds win."""
+def classes_of(values: np.ndarray) -> np.ndarray:
+    """Classes of s2_mask, uint8, of the numbers of any type that stand for them: what is none of them is `OTHER`, as
+    NaN, 0.5 or 256."""
+    known = (values >= 0) & (values <= OTHER)
+    known &= values == np.floor(values)
+    return np.where(known, values, OTHER).astype(np.uint8)
+
+
+def grown(mask: np.ndarray, pixels: int, drop: Collection[str] = ("shadow", "cloud")) -> np.ndarray:
+    """Classes of s2_mask (time, y, x) whose clouds and shadows reach so many pixels farther, as disks; clouds win.
+
+    `drop`: the classes that go; those that stay do not grow, for they would cover what goes.
+    """
     if not pixels:
         return mask
     side = np.arange(-pixels, pixels + 1)
     disk = (side[:, None] ** 2 + side[None, :] ** 2 <= pixels**2)[None]
     out = mask.copy()
-    for number in (DROPPED["shadow"], DROPPED["cloud"]):
-        out[ndimage.binary_dilation(mask == number, disk)] = number
+    for name in ("shadow", "cloud"):
+        if name in drop:
+            out[ndimage.binary_dilation(mask == DROPPED[name], disk)] = DROPPED[name]
     return out

@@ -15,6 +15,8 @@ import numpy as np
 
 STEPS = 16  # of the axis, whose windows are multiplied together
 NOTHING = 1e-12  # a weight below counts as none
+# Six medians of residuals below this share of their mean (as in R's lowess), or of the largest value, are rounding.
+VANISHING, ROUNDING = 1e-7, 1e-12
 # Below this variance of the distances (window: -1 to 1), or this sum of weights, sums of products lose digits.
 NARROW, LIGHT = 1e-5, 1e-6
 
@@ -96,11 +98,10 @@ def tricube(distance: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return np.where(inside, np.clip(1 - np.abs(distance) ** 3, 0, None) ** 3, 0.0)
 
 
-def bisquare(residuals: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Robustness weights (1 - (r / 6 m)^2)^2 of residuals (series, steps), m the median of their absolute values over
-    the steps that are `present`; 0 beyond 6 m (Cleveland 1979). Where m is 0 all but the residuals of 0 weigh 0."""
-    absolute = np.abs(residuals)
-    middle = median(absolute, present)[:, None]
+def bisquare(absolute: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """Robustness weights (1 - (r / 6 m)^2)^2 of absolute residuals (series, steps), m their median (series,); 0 beyond
+    6 m (Cleveland 1979). Where m is 0 all but the residuals of 0 weigh 0."""
+    middle = middle[:, None]
     scaled = np.divide(absolute, 6 * middle, out=(absolute > 0).astype(float), where=middle > 0)
     np.minimum(scaled, 1, out=scaled)
     np.square(scaled, out=scaled)
@@ -122,23 +123,66 @@ def median(values: np.ndarray, present: np.ndarray) -> np.ndarray:
     return np.where(count > 0, (low + high) / 2, 0.0)
 
 
-def loess(values: np.ndarray, windows: Windows, iterations: int) -> np.ndarray:
+def loess(
+    values: np.ndarray, windows: Windows, iterations: int, like_statsmodels: bool = False
+) -> np.ndarray:
     """Locally weighted linear regression of series (series, steps) in float64; missing (NaN) stays missing.
 
     `iterations`: how often it is repeated with less weight for what lies far from the curve. Cleveland (1979);
     where no line can be fitted, as at a single point with weight, the value itself stays, as statsmodels' `lowess`
     has it, with which this agrees to rounding.
+
+    Where most of a series lies on its curve, as over long gaps, the median of its residuals is mere rounding and says
+    nothing of what is far: the curve stays as it is, as in Cleveland's own program (R's `lowess`).
+    `like_statsmodels`: there too the result is that of statsmodels, which takes the rounding for a median.
     """
     present = np.isfinite(values)
     filled = np.where(present, values, 0.0)
     # Where nothing is missing all series have the same weights at first: one row stands for all.
     weights = np.ones((1, values.shape[1])) if present.all() else present.astype(float)
     fitted = _lines(filled, weights, windows)
+    settled = np.zeros(len(values), bool)
+    count, smallest = present.sum(axis=1), ROUNDING * np.abs(filled).max(axis=1, initial=0.0)
     for _ in range(iterations):
-        weights = bisquare(filled - fitted, present)
+        absolute = np.abs(filled - fitted)
+        middle = median(absolute, present)
+        mean = (absolute * present).sum(axis=1) / np.maximum(count, 1)
+        settled |= 6 * middle < np.maximum(VANISHING * mean, smallest)
+        weights = bisquare(absolute, middle)
         weights *= present
-        fitted = _lines(filled, weights, windows)
+        again = _lines(filled, weights, windows)
+        fitted = np.where(settled[:, None], fitted, again) if settled.any() else again
+    if like_statsmodels:
+        whole = settled & present.all(axis=1)
+        if whole.any():
+            fitted[whole] = _in_order(filled[whole], windows, iterations)
     return np.where(present, fitted, np.nan)
+
+
+def _in_order(values: np.ndarray, windows: Windows, iterations: int) -> np.ndarray:
+    """`loess` of series without gaps (series, steps), each sum in the order of statsmodels' `lowess`, to its last bit:
+    slow, for series whose result hangs on rounding."""
+    robustness = np.ones_like(values)
+    fitted = np.empty_like(values)
+    for turn in range(iterations + 1):
+        if turn:
+            absolute = np.abs(values - fitted)
+            robustness = bisquare(absolute, np.median(absolute, axis=1))
+        for step, at in enumerate(windows.positions):
+            part = slice(windows.first[step], windows.last[step])
+            x = windows.positions[part]
+            distance = np.abs(x - at) / (windows.radius[step] or 1.0)
+            near = 1.0 - distance * distance * distance
+            weights = near * near * near * robustness[:, part]
+            heavy = (weights > NOTHING).sum(axis=1) >= 2
+            weights /= np.where(heavy, weights.sum(axis=1), 1.0)[:, None]
+            # A running sum adds from left to right; numpy's `sum` adds in pairs.
+            middle = np.cumsum(weights * x, axis=1)[:, -1:]
+            off = x - middle
+            spread = np.maximum(np.cumsum(weights * (off * off), axis=1)[:, -1:], NOTHING)
+            line = np.cumsum(weights * (1.0 + (at - middle) * off / spread) * values[:, part], axis=1)[:, -1]
+            fitted[:, step] = np.where(heavy, line, values[:, step])
+    return fitted
 
 
 def _lines(values: np.ndarray, weights: np.ndarray, windows: Windows) -> np.ndarray:

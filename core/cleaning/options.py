@@ -16,6 +16,7 @@ SNOW = ("drop", "keep")
 CLEAR, SNOW_CLASS, OTHER = 0, 3, 4
 DROPPED = {"cloud": 1, "shadow": 2, "other": OTHER}
 LEAST_POINTS = 5  # of a window of LOESS
+STRONGEST = 1e8  # of Whittaker: a nearly straight line; beyond, float64 runs out of digits
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class CleaningOptions:
                 raise InputError(
                     f"{name.upper()} cannot be {getattr(self, name)!r}.", f"Known: {', '.join(known)}."
                 )
+        if not self.driver:
+            raise InputError("DRIVER is empty.", "Name the variable that tells outliers, such as s2_ndvi.")
         unknown = [each for each in self.drop if each not in DROPPED]
         if unknown:
             raise InputError(f"DROP cannot be {unknown[0]!r}.", f"Known: {', '.join(DROPPED)}.")
@@ -65,7 +68,7 @@ class CleaningOptions:
         _within("LOESS_ITERATIONS", self.loess_iterations, 0, 20)
         _within("WINDOW_DAYS", self.window_days, 1, None)
         _within("MIN_GROUP", self.min_group, 1, None)
-        _within("WHITTAKER_LAMBDA", self.whittaker_lambda, 0, None)
+        _within("WHITTAKER_LAMBDA", self.whittaker_lambda, 0, STRONGEST)
         _within("SAVGOL_DEGREE", self.savgol_degree, 0, 4)
         _within("SAVGOL_DAYS", self.savgol_days, 1, None)
         _within("DILATE", self.dilate, 0, 100)

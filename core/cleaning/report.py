@@ -19,16 +19,22 @@ WORDS = {
 }
 
 
+SHARES = np.linspace(0, 100, 401)  # per cent, between which pixels are counted
+
+
 @dataclass(frozen=True)
 class CleaningReport:
-    """`options` of the cleaning. `days` (steps,), `removed_of_date`: share of the clear values (steps,). `gaps`: number
-    of pixels by the length of their longest gap in steps. `curves`: title, driver before, whether it went, after."""
+    """`options` of the cleaning. `days` (steps,), `removed_of_date`: share of the clear values (steps,).
+    `removed_of_pixels`: number of pixels by the share of their clear values that was removed, between `SHARES`. `gaps`:
+    number of pixels by the length of their longest gap in steps. `curves`: title, driver before, whether it went,
+    after."""
 
     title: str
     options: dict[str, Any]
     days: np.ndarray
     driver: str
     removed_of_date: np.ndarray
+    removed_of_pixels: np.ndarray
     gaps: np.ndarray
     curves: list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]
     result: dict[str, float]
@@ -37,10 +43,15 @@ class CleaningReport:
         """Name to PNG and caption."""
         longest = int(np.max(np.nonzero(self.gaps)[0], initial=0))
         edges = np.arange(longest + 2) - 0.5
+        most = int(np.max(np.nonzero(self.removed_of_pixels)[0], initial=0)) + 1
         drawn = {
             "removed": (
                 bars_of_dates(self.days, 100 * self.removed_of_date, "removed (%)"),
                 "Share of the clear values of each date that were removed as outliers.",
+            ),
+            "removed_of_pixels": (
+                histogram(SHARES[: most + 1], self.removed_of_pixels[:most], "removed (%)"),
+                "Number of pixels by the share of their clear values that were removed as outliers.",
             ),
             "gaps": (
                 histogram(edges, self.gaps[: longest + 1], "longest gap (steps)"),

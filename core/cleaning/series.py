@@ -52,7 +52,7 @@ def filled_linearly(
     """Straight lines over the gaps of series (series, steps), in the unit of `positions` (steps,); float64.
 
     Gaps of more than `longest` steps stay missing (NaN). Before the first and after the last value that value is held
-    for at most `beyond` steps. What is there stays as it is.
+    for at most `beyond` steps. What is there stays as it is; what is filled is numpy's `interp` to the last bit.
     """
     out = values.astype(float)
     size = values.shape[1]
@@ -61,8 +61,8 @@ def filled_linearly(
     left, right = np.where(left < 0, right, left), np.where(right == size, left, right)
     row, step = np.divmod(place, size)
     span = positions[right] - positions[left]
-    share = np.divide(positions[step] - positions[left], span, out=np.zeros(len(place)), where=span > 0)
     flat = out.reshape(-1)
     low = flat[row * size + left]
-    flat[place] = low + share * (flat[row * size + right] - low)
+    slope = np.divide(flat[row * size + right] - low, span, out=np.zeros(len(place)), where=span > 0)
+    flat[place] = slope * (positions[step] - positions[left]) + low
     return out

@@ -1,0 +1,1 @@
+"""Pages with pictures that tell what was done."""

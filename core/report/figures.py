@@ -78,6 +78,7 @@ def histogram(edges: np.ndarray, counts: np.ndarray, label: str) -> bytes:
     axes = figure.subplots()
     axes.stairs(counts, edges, fill=True, color=BLUE)
     axes.set_xlabel(label)
+    axes.set_ylabel("number")
     return png(figure)
 
 

@@ -25,7 +25,7 @@ SNOW = ["drop", "keep"]
 SHARES = (
     ("REMOVE_FRACTION", "Share of the clear dates that goes at most", 0.05, 0.0, 1.0),
     ("LOESS_FRACTION", "Span of LOESS, share of the time axis", 0.07, 0.0, 1.0),
-    ("WHITTAKER_LAMBDA", "Strength of Whittaker's smoother (0: found)", 0.0, 0.0, 1e12),
+    ("WHITTAKER_LAMBDA", "Strength of Whittaker's smoother (0: found)", 0.0, 0.0, 1e8),
 )
 COUNTS = (
     ("MAX_GAP", "Longest gap that is filled (steps)", 36, 0, 100_000),

@@ -13,6 +13,7 @@ from minicuber.core import clean_clouds as module
 from minicuber.core.clean_clouds import CleanParameters, clean_clouds
 from minicuber.core.cleaning.clean import Axis, cleaned
 from minicuber.core.cleaning.options import CleaningOptions
+from minicuber.core.cleaning.report import SHARES
 from minicuber.core.errors import Cancelled, InputError
 from minicuber.core.jobs import run_job
 from minicuber.core.progress import Progress
@@ -159,6 +160,79 @@ def test_dates_in_any_order(tmp_path, request):
     np.testing.assert_array_equal(first.s2_ndvi.values, second.s2_ndvi.values)
 
 
+def test_what_was_filled_before_is_not_seen_the_next_time(tmp_path, request):
+    """The second cleaning took outliers that the first had filled for observations, and s2_filled said so."""
+    given = save(example(), tmp_path / "cube.nc")
+    clean(given, tmp_path / "first.nc", options={"method": "linear"})
+    clean(tmp_path / "first.nc", tmp_path / "second.nc", options={"method": "linear", "remove_fraction": 0})
+    first, second = opened(tmp_path / "first.nc", request), opened(tmp_path / "second.nc", request)
+    np.testing.assert_array_equal(first.s2_filled.values, second.s2_filled.values)
+    np.testing.assert_allclose(first.s2_ndvi.values, second.s2_ndvi.values, atol=1e-6)
+
+
+def test_one_variable_after_the_other(tmp_path, request):
+    """What was filled in the first stays marked when the second is cleaned."""
+    cube = example()
+    cube["s2_B04"][5] = np.nan
+    given = save(cube, tmp_path / "cube.nc")
+    for name in ("s2_B04", "s2_B08"):
+        clean(given, given, variables=(name,), options={"method": "linear", "remove_fraction": 0})
+    found = opened(given, request)
+    assert found.s2_filled.values[5].all()
+    clear = (cube.s2_mask.values == 0)[5]
+    np.testing.assert_allclose(found.s2_B08.values[5][clear], 0.2, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["robust", "seed"])
+def test_only_0_is_clear_in_a_mask_of_numbers(tmp_path, request, mode):
+    """0.5 and 256 became 0, clear, when they were made classes."""
+    cube = example().isel(y=slice(8), x=slice(8))
+    mask = cube.s2_mask.values.astype("float32")
+    strange = np.array([0.5, 256, -1, 1e9, np.nan, -0.3], "float32")
+    mask[10:16, 2, 3] = strange
+    cube["s2_mask"] = (("time", "y", "x"), mask)
+    clean(save(cube, tmp_path / "c.nc"), tmp_path / "d.nc", options={"mode": mode, "remove_fraction": 0})
+    assert opened(tmp_path / "d.nc", request).s2_filled.values[10:16, 2, 3].all()
+
+
+def test_clouds_that_stay_do_not_grow_over_what_goes(tmp_path, request):
+    """With DROP other, clouds grew over the dates without data and made them clear."""
+    cube = example().isel(y=slice(8), x=slice(8))
+    cube["s2_mask"][20, 3, 3:5] = [1, 4]
+    options = {"drop": ("other",), "dilate": 2, "method": "none", "remove_fraction": 0}
+    clean(save(cube, tmp_path / "c.nc"), tmp_path / "d.nc", options=options)
+    assert opened(tmp_path / "d.nc", request).s2_filled.values[20, 3, 4] == 1
+
+
+def test_cubes_that_say_little_are_described(tmp_path, request):
+    """Variables of earthnet-minicuber have neither names nor units."""
+    cube = example().isel(y=slice(8), x=slice(8))
+    for name in ("s2_B04", "s2_ndvi"):
+        cube[name].attrs = {}
+    clean(save(cube, tmp_path / "c.nc"), tmp_path / "d.nc", options={"method": "linear"})
+    found = opened(tmp_path / "d.nc", request)
+    for name in ("s2_B04", "s2_ndvi"):
+        said = found[name].attrs
+        assert (said["long_name"], said["units"], said["source"]) == (name, "1", f"{name} of c.nc")
+
+
+def test_ranges_of_the_stored_numbers_go(tmp_path, request):
+    cube = example()
+    cube["s2_B04"].attrs |= {"valid_min": np.int16(0), "valid_max": np.int16(10000)}
+    clean(save(cube, tmp_path / "c.nc"), tmp_path / "d.nc", options={"method": "linear"})
+    assert not {"valid_min", "valid_max"} & set(opened(tmp_path / "d.nc", request).s2_B04.attrs)
+
+
+def test_a_mask_of_other_classes_is_refused(tmp_path):
+    """The scene classification was taken for a mask: vegetation, 4, went as `other`, and with it the whole cube."""
+    cube = example().isel(y=slice(8), x=slice(8))
+    cube["s2_SCL"] = cube.s2_mask.assign_attrs(
+        flag_values=np.arange(12, dtype="uint8"), flag_meanings=" ".join("abcdefghijkl")
+    )
+    with pytest.raises(InputError, match=r"MASK: s2_SCL has classes that s2_mask does not have \(5, 6"):
+        clean(save(cube, tmp_path / "c.nc"), tmp_path / "d.nc", mask="s2_SCL")
+
+
 def test_a_cube_without_mask_says_so(tmp_path, request, caplog):
     given = save(example().drop_vars("s2_mask"), tmp_path / "cube.nc")
     clean(given, tmp_path / "clean.nc", options={"method": "linear", "remove_fraction": 0})
@@ -173,6 +247,7 @@ def test_a_cube_without_mask_says_so(tmp_path, request, caplog):
         ({"variables": ("s2_B99",)}, "VARIABLES: cube.nc has no images s2_B99"),
         ({"mask": "cloud_mask"}, "MASK: cube.nc has no images cloud_mask"),
         ({"options": {"METHOD": "spline"}}, "METHOD cannot be 'spline'"),
+        ({"options": {"years": "1990-1995"}}, "YEARS: cube.nc has no date in 1990-1995"),
         ({"options": {"lambda": 3}}, "Unknown parameter: lambda"),
         ({"report": "report.pdf"}, "REPORT does not end in .html"),
     ],
@@ -185,11 +260,28 @@ def test_wrong_wishes_are_refused_before_the_work(path, tmp_path, parameters, te
 
 def test_two_images_of_a_day_are_refused(tmp_path):
     cube = example().isel(time=[0, 1, 1, 2])
-    cube["time"] = np.array(
-        ["2019-01-01", "2019-01-02T10", "2019-01-02T11", "2019-01-03"], "datetime64[ns]"
-    )
+    cube["time"] = np.array(["2019-01-01", "2019-01-02T10", "2019-01-02T11", "2019-01-03"], "datetime64[ns]")
     with pytest.raises(InputError, match="two images of one day"):
         clean(save(cube, tmp_path / "cube.nc"), tmp_path / "clean.nc")
+
+
+def test_cancel_is_heard_within_a_block(path, tmp_path, monkeypatch):
+    """A block may take many seconds: progress goes on within it, and never back."""
+    seen = []
+
+    class Listener(Progress):
+        def show(self, fraction, text):
+            seen.append(fraction)
+            if "1 of 4 blocks" in text and sum("1 of 4 blocks" in each for each in texts) > 2:
+                self.cancel()
+            texts.append(text)
+
+    texts: list[str] = []
+    with pytest.raises(Cancelled):
+        clean(path, tmp_path / "clean.nc", Listener())
+    assert seen == sorted(seen) and len(set(seen)) == len(seen)
+    assert not any("2 of 4 blocks" in each for each in texts)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_cancel_leaves_nothing(path, tmp_path):
@@ -203,6 +295,17 @@ def test_cancel_leaves_nothing(path, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_report_counts_every_pixel(path, tmp_path, request, monkeypatch):
+    """The share that was removed was told by date alone, not by pixel."""
+    reports = []
+    monkeypatch.setattr(module.CleaningReport, "write", lambda report, _path: reports.append(report))
+    clean(path, tmp_path / "c.nc", report=str(tmp_path / "c.html"))
+    percent = opened(tmp_path / "c.nc", request).s2_removed_percent.values
+    assert reports[0].removed_of_pixels.sum() == reports[0].gaps.sum() == HEIGHT * WIDTH
+    expected = np.histogram(percent.astype(float), SHARES)[0]
+    assert np.abs(reports[0].removed_of_pixels - expected).sum() <= 0.01 * HEIGHT * WIDTH  # stored as float32
+
+
 def test_report_shows_what_was_done(path, tmp_path):
     result = run_job(
         "cleanclouds",
@@ -211,6 +314,6 @@ def test_report_shows_what_was_done(path, tmp_path):
     )
     assert result["report"] == str(tmp_path / "c.html")
     page = (tmp_path / "c.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 3 and "REMOVE_FRACTION" in page
-    for name in ("removed", "gaps", "curves"):
+    assert page.count("data:image/png;base64,") == 4 and "REMOVE_FRACTION" in page
+    for name in ("removed", "removed_of_pixels", "gaps", "curves"):
         assert (tmp_path / f"c_{name}.png").read_bytes().startswith(b"\x89PNG")

@@ -25,12 +25,16 @@ def example(seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
 @given(
     st.integers(0, 1000), st.sampled_from(["loess", "whittaker", "savgol", "linear", "none"]),
     st.integers(1, 150), st.integers(1, 60), st.integers(0, 1000),
+    st.fixed_dictionaries({}, optional={
+        "years": st.sampled_from(["2019", "2020-2021"]), "remove_fraction": st.sampled_from([0.5, 1.0]),
+        "snow": st.just("keep"), "min_group": st.integers(1, 60), "savgol_days": st.sampled_from([5, 9999]),
+    }),
 )  # fmt: skip
-def test_nothing_after_a_window_changes_it(seed, method, start, length, other):
+def test_nothing_after_a_window_changes_it(seed, method, start, length, other, choices):
     """Values and masks after the window become others at random; whatever was in it stays to the bit."""
     values, mask = example(seed)
     stop = min(start + length, STEPS)
-    options = CleaningOptions(method=method)
+    options = CleaningOptions(method=method, **choices)
     before = CausalCleaner(values, mask, DAYS, options).window(start, stop)
     changed, changed_mask = example(other)
     for name, each in changed.items():

@@ -107,6 +107,27 @@ def test_few_clear_dates_invent_nothing(method, count):
     assert done.filled[0].sum() == 150 - count
 
 
+@pytest.mark.parametrize("mode", ["robust", "seed"])
+def test_nothing_seen_on_a_short_axis_is_nothing_to_sample(mode):
+    """20 steps without a value are no gap of more than MAX_GAP, but no series either."""
+    values, _ = block(7, 2, DAYS[:20])
+    mask = np.ones((2, 20))
+    mask[1] = 0
+    done = run(values, mask, DAYS[:20], mode=mode)
+    assert done.gap[0] == 20 and done.sampled.tolist() == [False, True]
+    assert np.isnan(done.removed_percent[0]) and done.removed_percent[1] >= 0
+
+
+def test_a_series_too_short_for_whittaker_keeps_what_was_seen():
+    values, _ = block(7, 1)
+    mask = np.ones((1, 150))
+    mask[0, [70, 90]] = 0
+    done = run(values, mask, method="whittaker")
+    there = np.isfinite(done.values["s2_ndvi"][0])
+    assert there.nonzero()[0].tolist() == [70, 90]
+    np.testing.assert_array_equal(done.values["s2_ndvi"][0, there], values["s2_ndvi"][0, there])
+
+
 def test_a_band_that_is_missing_is_filled_alone():
     values, _ = block(8, 1)
     values["s2_B04"][0, 50] = np.nan
@@ -154,6 +175,7 @@ def test_results_do_not_depend_on_blocks(mode, method):
         ({"mode": "best"}, "MODE"), ({"method": "spline"}, "METHOD"), ({"remove_fraction": 1.5}, "REMOVE_FRACTION"),
         ({"max_gap": -1}, "MAX_GAP"), ({"drop": ("clouds",)}, "DROP"), ({"years": "two"}, "YEARS"),
         ({"mode": "seed", "method": "whittaker"}, "MODE seed"), ({"remove_fraction": float("nan")}, "REMOVE_FRACTION"),
+        ({"whittaker_lambda": 1e9}, "WHITTAKER_LAMBDA"), ({"driver": ""}, "DRIVER is empty"),
         ({"years": "2020-2018"}, "YEARS"), ({"mode": "seed", "years": "2018"}, "YEARS"),
     ],
 )  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 import xarray as xr
 from minicuber.core.cleaning.clean import Axis, cleaned
 from minicuber.core.cleaning.options import CleaningOptions
@@ -75,3 +76,22 @@ def test_no_value_at_all_is_not_an_error():
     values = {"s2_ndvi": np.full((2, 20), np.nan, np.float32)}
     done = cleaned(values, values["s2_ndvi"], np.ones((2, 20)), Axis(days, CleaningOptions(mode="seed")))
     assert np.isnan(done.values["s2_ndvi"]).all() and not done.sampled.any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("steps", "clear"), [(60, 0.5), (90, 0.2), (150, 0.15), (470, 0.2)])
+def test_sparse_series_are_the_originals_too(dtype, steps, clear):
+    """Most of such a series is straight lines, where the original's result hangs on the last bit of its sums."""
+    rng = np.random.default_rng(steps)
+    days = np.datetime64("2016-01-03") + 5 * np.arange(steps)
+    values = (0.5 + 0.3 * np.sin(np.arange(steps) / 12) + rng.normal(0, 0.05, (12, steps))).astype(dtype)
+    values[0] = np.round(values[0], 1)
+    mask = np.where(rng.random(values.shape) < clear, 0, 1)
+    axis = Axis(days, CleaningOptions(mode="seed", remove_fraction=0.05, max_gap=steps))
+    done = cleaned({"s2_ndvi": values}, values, mask, axis)
+    gone = lowest_of_weeks(np.where(mask == 0, values, np.nan), days, 0.05)
+    numbers = np.arange(steps)
+    for row, found, seen in zip(values, done.values["s2_ndvi"], (mask == 0) & ~gone, strict=True):
+        line = np.interp(numbers, numbers[seen], row[seen])
+        expected = sm.nonparametric.lowess(line, numbers, frac=0.07)[:, 1]
+        np.testing.assert_allclose(found, expected, atol=1e-6)
