@@ -8,10 +8,11 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import InputError
+from ..sources.sentinel2_bands import scl_to_mask
 from .options import DROPPED, OTHER
 
 NDVI, RED, INFRARED = "s2_ndvi", "s2_B04", ("s2_B08", "s2_B8A")
-MASK = "s2_mask"
+MASK, SCL = "s2_mask", "s2_SCL"
 # What cleaning adds to a cube: (time, y, x) whether a value was not seen; (y, x); and of each date.
 FILLED, SAMPLED, GAP = "s2_filled", "to_sample", "s2_longest_gap"
 REMOVED, REMOVED_OF_DATE = "s2_removed_percent", "s2_removed_share"
@@ -41,11 +42,19 @@ def ndvi_of(infrared: np.ndarray, red: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(ndvi), ndvi, np.float32(np.nan))
 
 
-def classes_of(values: np.ndarray) -> np.ndarray:
+def mask_in(known: Collection[str]) -> str:
+    """Which of a cube's images say what is clear: s2_mask, else the scene classification, "" where it has neither."""
+    return next((each for each in (MASK, SCL) if each in known), "")
+
+
+def classes_of(values: np.ndarray, name: str = MASK) -> np.ndarray:
     """Classes of s2_mask, uint8, of the numbers of any type that stand for them: what is none of them is `OTHER`, as
-    NaN, 0.5 or 256."""
-    known = (values >= 0) & (values <= OTHER)
+    NaN, 0.5 or 256. Those of s2_SCL, if that is the `name`, become classes of the mask."""
+    most = OTHER if name != SCL else 11
+    known = (values >= 0) & (values <= most)
     known &= values == np.floor(values)
+    if name == SCL:
+        return scl_to_mask(np.where(known, values, 0).astype(np.uint8))
     return np.where(known, values, OTHER).astype(np.uint8)
 
 

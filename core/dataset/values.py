@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..cleaning.images import FILLED, MASK, bands_of_driver, grown, ndvi_of
-from ..cleaning.options import OTHER, CleaningOptions
+from ..cleaning.images import FILLED, bands_of_driver, classes_of, grown, mask_in, ndvi_of
+from ..cleaning.options import CleaningOptions
 from ..cube.write import CHUNKS
 from .cubes import CubeData
 from .layout import Layout
@@ -74,7 +74,8 @@ def read_values(
     static = reader.stacked(layout.static, None, True)
     if cleaning is None:
         return Values(images, filled, weather, static)
-    mask = reader.mask(cleaning.dilate) if MASK in cube.cube.variables else None
+    name = mask_in(cube.kinds.images)
+    mask = reader.mask(name, cleaning) if name else None
     bands = bands_of_driver(cleaning.driver, cube.kinds.images, cube.path.name)
     if bands:
         driver = ndvi_of(*(reader.read(band) for band in bands))
@@ -100,14 +101,15 @@ class _Reader:
             return values.reshape(1, -1, 1, 1) if self._size else values.reshape(1, -1)
         return self._of_units(values)
 
-    def mask(self, grow: int) -> np.ndarray:
-        """The classes of s2_mask (unit, time[, y, x]), what is missing as `OTHER`; clouds and shadows reach `grow`
-        pixels farther, also from outside the units."""
+    def mask(self, name: str, cleaning: CleaningOptions) -> np.ndarray:
+        """The classes of s2_mask (unit, time[, y, x]) of a variable; clouds and shadows reach farther, also those that
+        lie outside the units."""
+        grow = cleaning.dilate
         height, width = self._cube.grid.shape
         rows = slice(max(self._rows.start - grow, 0), min(self._rows.stop + grow, height))
         columns = slice(max(self._columns.start - grow, 0), min(self._columns.stop + grow, width))
-        values = self._cube.variable(MASK, slice(None), rows, columns)
-        classes = grown(np.where(np.isfinite(values), values, OTHER).astype(np.uint8), grow)
+        values = self._cube.variable(name, slice(None), rows, columns)
+        classes = grown(classes_of(values, name), grow, cleaning.drop)
         top, left = self._rows.start - rows.start, self._columns.start - columns.start
         height, width = self._rows.stop - self._rows.start, self._columns.stop - self._columns.start
         return self._of_units(classes[:, top : top + height, left : left + width])

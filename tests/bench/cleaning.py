@@ -80,7 +80,7 @@ def by_pixel(cube: xr.Dataset) -> xr.Dataset:
 
 def at_once(cube: xr.Dataset, mode: str) -> dict[str, np.ndarray]:
     """Ours, on all cores, from and to arrays (pixels, steps)."""
-    from minicuber.core.clean_clouds import SERIES
+    from minicuber.core.clean_blocks import SERIES
     from minicuber.core.cleaning.clean import Axis, cleaned
     from minicuber.core.cleaning.options import CleaningOptions
 

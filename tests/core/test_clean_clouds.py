@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 from cubes import opened, save
-from minicuber.core import clean_clouds as module
+from minicuber.core import clean_blocks as blocks
 from minicuber.core.clean_clouds import CleanParameters, clean_clouds
 from minicuber.core.cleaning.clean import Axis, cleaned
 from minicuber.core.cleaning.options import CleaningOptions
-from minicuber.core.cleaning.report import SHARES
+from minicuber.core.cleaning.report import SHARES, CleaningReport
 from minicuber.core.errors import Cancelled, InputError
 from minicuber.core.jobs import run_job
 from minicuber.core.progress import Progress
@@ -113,9 +113,9 @@ def test_at_most_the_share_goes(path, tmp_path, request):
 
 def test_size_of_blocks_is_nothing_to_the_result(path, tmp_path, request, monkeypatch):
     clean(path, tmp_path / "large.nc", options={"dilate": 3})
-    monkeypatch.setattr(module, "VALUES", 90 * 3 * 64)
-    monkeypatch.setattr(module, "SERIES", 37)
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(blocks, "VALUES", 90 * 3 * 64)
+    monkeypatch.setattr(blocks, "SERIES", 37)
+    monkeypatch.setattr(blocks.os, "cpu_count", lambda: 1)
     clean(path, tmp_path / "small.nc", options={"dilate": 3})
     large, small = opened(tmp_path / "large.nc", request), opened(tmp_path / "small.nc", request)
     for name in ("s2_B04", "s2_ndvi"):
@@ -233,6 +233,19 @@ def test_a_mask_of_other_classes_is_refused(tmp_path):
         clean(save(cube, tmp_path / "c.nc"), tmp_path / "d.nc", mask="s2_SCL")
 
 
+def test_a_cube_without_mask_has_that_of_its_classification(tmp_path, request, caplog):
+    """Else all its clouds would count as clear."""
+    given = example()
+    scl = np.array([4, 9, 3, 11, 0], "uint8")[given.s2_mask.values]
+    given["s2_SCL"] = (("time", "y", "x"), scl)
+    clean(save(given, tmp_path / "both.nc"), tmp_path / "a.nc")
+    clean(save(given.drop_vars("s2_mask"), tmp_path / "scl.nc"), tmp_path / "b.nc")
+    assert "has no s2_mask: it is made of s2_SCL" in caplog.text
+    first, second = opened(tmp_path / "a.nc", request), opened(tmp_path / "b.nc", request)
+    for name in ("s2_ndvi", "s2_B04", "s2_filled"):
+        np.testing.assert_array_equal(first[name].values, second[name].values)
+
+
 def test_a_cube_without_mask_says_so(tmp_path, request, caplog):
     given = save(example().drop_vars("s2_mask"), tmp_path / "cube.nc")
     clean(given, tmp_path / "clean.nc", options={"method": "linear", "remove_fraction": 0})
@@ -298,7 +311,7 @@ def test_cancel_leaves_nothing(path, tmp_path):
 def test_report_counts_every_pixel(path, tmp_path, request, monkeypatch):
     """The share that was removed was told by date alone, not by pixel."""
     reports = []
-    monkeypatch.setattr(module.CleaningReport, "write", lambda report, _path: reports.append(report))
+    monkeypatch.setattr(CleaningReport, "write", lambda report, _path: reports.append(report))
     clean(path, tmp_path / "c.nc", report=str(tmp_path / "c.html"))
     percent = opened(tmp_path / "c.nc", request).s2_removed_percent.values
     assert reports[0].removed_of_pixels.sum() == reports[0].gaps.sum() == HEIGHT * WIDTH
