@@ -362,7 +362,10 @@ HELP: dict[str, dict[str, str]] = {
             "Names of variables to clean, with commas. Empty: the reflectances (s2_B02, ...), s2_ndvi and the "
             "spectral indices of Sentinel-2."
         ),
-        "MASK": "The variable of the mask, with the classes of s2_mask. Empty: all that is there is clear.",
+        "MASK": (
+            "The variable of the mask, with the classes of s2_mask; where a cube has none it is made of s2_SCL. Empty: "
+            "all that is there is clear."
+        ),
         "LOAD": _LOAD,
         "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). It may be the cube itself.",
         "REPORT": (
@@ -479,9 +482,9 @@ HELP: dict[str, dict[str, str]] = {
         "CLEANING": 'Parameters of Clean clouds for context and both, as JSON: {"METHOD": "whittaker"}.',
         "FORMAT": (
             "npz: a file per sample; npz-sharded: many samples a file, much faster to read; seed: as "
-            "forest_drought_forecasting wrote it; earthnet2021, greenearthnet: as the EarthNet challenges have it. These "
-            "two always hold patches of 128 pixels with 10 + 20 steps: CONTEXT, TARGET, UNIT, PATCH_SIZE and SHIFT may "
-            "stay at their defaults and become that; other values are refused."
+            "forest_drought_forecasting wrote it; earthnet2021, greenearthnet: as the EarthNet challenges have it. "
+            "These two always hold patches of 128 pixels with 10 + 20 steps: CONTEXT, TARGET, UNIT, PATCH_SIZE and "
+            "SHIFT that are left at their defaults become that, other values are refused."
         ),
         "SEED": "The same cubes, parameters and seed give the same files.",
         "LOAD": "Load the index into the project, coloured by split.",

@@ -1,0 +1,1 @@
+"""Context and target pairs of cubes, for machine learning."""

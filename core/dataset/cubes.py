@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import logging
+import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +19,8 @@ from ..cube.axes import TimeAxis, bounds_names, time_axis
 from ..cube.encoding import Encoding, Variable
 from ..cube.kinds import kind_of
 from ..cube.part import is_zarr
-from ..cube.read import cube_path, grid_of, read_cube
-from ..errors import InputError
+from ..cube.read import cube_path, grid_of, one_line, read_cube
+from ..errors import InputError, StorageError
 from ..grid import Grid
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,18 @@ class Kinds:
     series: frozenset[str]
 
 
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Says of a cube that its file is damaged, where reading fails: `StorageError`, not that of what is written."""
+    try:
+        yield
+    except (OSError, RuntimeError, zlib.error) as error:
+        raise StorageError(
+            f"{path.name} is damaged and cannot be read ({one_line(error)}).",
+            "Build it anew, or leave it out of CUBES.",
+        ) from error
+
+
 class CubeData:
     """An open cube. `name`: its file without ending; `label`: the same, but unlike that of any other cube of the
     dataset; `cube` as `read_cube` gives it; `grid`, `axis`: its pixels and dates. Close it, or use it in a `with`.
@@ -52,7 +66,8 @@ class CubeData:
         self.path = cube_path(Path(path))
         self.name = self.path.stem
         self.label = label or self.name
-        self.cube = read_cube(self.path)
+        with reading(self.path):
+            self.cube = read_cube(self.path)
         try:
             self.grid: Grid = grid_of(self.cube, self.path.name)
             self.axis: TimeAxis = time_axis(self.cube, "time", self.path.name)
@@ -93,18 +108,57 @@ class CubeData:
         return Kinds(tuple(images), tuple(weather), tuple(static), frozenset(classes), frozenset(series))
 
     def variable(self, name: str, steps: slice, rows: slice, columns: slice) -> np.ndarray:
-        """The values of a variable, float32: (time, y, x), (time,) or (y, x), dates rising, rows from the north."""
+        """The values of a variable, float32: (time, y, x), (time,) or (y, x), dates rising, rows from the north.
+        Raises `StorageError`."""
         variable = self.cube.variables[name]
         place = {"y": rows, "x": columns} if "y" in variable.dims else {}
         if "time" in variable.dims:
             place["time"] = self.axis.places(*steps.indices(len(self.days))[:2])
-        return np.asarray(variable.isel(place).values, dtype="float32")
+        with reading(self.path):
+            return np.asarray(variable.isel(place).values, dtype="float32")
 
     def attributes(self, name: str) -> dict[str, str]:
         """What a variable says of itself, as text: units, long_name and the like."""
         said = self.cube.variables[name].attrs
         keys = ("units", "long_name", "description", "source", "fitted_from", "fitted_to", "license")
         return {key: str(said[key]) for key in keys if said.get(key) not in (None, "")}
+
+
+class OpenCubes:
+    """Cubes that stay open from one pass to the next, the first few: opening takes longer than reading a small one.
+
+    Close it, or use it in a `with`.
+    """
+
+    MOST = 8
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Path, str], CubeData] = {}
+
+    def __enter__(self) -> OpenCubes:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def open(self, path: Path, label: str) -> Iterator[CubeData]:
+        """A cube, as `CubeData` opens it."""
+        cube = self._kept.get((path, label))
+        if cube is not None:
+            yield cube
+            return
+        with contextlib.ExitStack() as stack:
+            cube = stack.enter_context(CubeData(path, label))
+            yield cube
+            if len(self._kept) < self.MOST:
+                self._kept[path, label] = cube
+                stack.pop_all()
+
+    def close(self) -> None:
+        """Close all that are open."""
+        while self._kept:
+            self._kept.popitem()[1].cube.close()
 
 
 def resolved_cubes(given: Sequence[str]) -> list[Path]:
@@ -163,22 +217,26 @@ def _logged(path: Path) -> list[Path]:
 
 def labels_of(paths: Sequence[Path]) -> list[str]:
     """A name for each cube, unlike the others: its file's without ending, with as many of the folders above as it
-    takes."""
+    takes. Names that differ in capitals alone are alike: they would be the same files on Windows and macOS."""
     parts = [[*path.parts[1:-1], path.stem] for path in paths]
     labels = [each[-1] for each in parts]
     for depth in range(2, max(map(len, parts), default=1) + 1):
-        count = Counter(labels)
+        count = Counter(label.casefold() for label in labels)
         if max(count.values()) == 1:
             return labels
         labels = [
-            label if count[label] == 1 else "_".join(each[-depth:])
+            label if count[label.casefold()] == 1 else "_".join(each[-depth:])
             for label, each in zip(labels, parts, strict=True)
         ]
-    count, seen = Counter(labels), Counter()
+    count, seen, taken = Counter(label.casefold() for label in labels), Counter(), set()
     for number, label in enumerate(labels):
-        if count[label] > 1:  # a.nc beside a.zarr
-            seen[label] += 1
-            labels[number] = f"{label}_{paths[number].suffix.lstrip('.') or seen[label]}"
+        alike = label.casefold()
+        if count[alike] > 1:  # a.nc beside a.zarr, A.nc beside a.nc
+            seen[alike] += 1
+            labels[number] = f"{label}_{paths[number].suffix.lstrip('.') or seen[alike]}"
+            if labels[number].casefold() in taken:
+                labels[number] = f"{label}_{seen[alike]}"
+            taken.add(labels[number].casefold())
     return labels
 
 

@@ -47,6 +47,7 @@ def document_of(
             "target": _described(layout.target, plan.variables),
             "weather": _described(layout.weather, plan.variables),
             "static": _described(layout.static, plan.variables),
+            **({"file": _described(plan.file_variables, plan.variables)} if plan.file_variables else {}),
         },
         "counts": {split: counts[number] for number, split in enumerate(SPLITS)},
         "n_samples": counts.total(),

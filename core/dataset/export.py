@@ -10,11 +10,14 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..errors import InputError
 from ..progress import Progress
+from .cubes import OpenCubes
 from .document import document_of, write_document
 from .index import write_index
+from .npz import MAX_BYTES
 from .output import DOCUMENT, check_space, checked_folder, commit, growing
 from .parameters import ExportParameters, checked
 from .planning import DatasetPlan, make_plan, work_key
@@ -47,13 +50,23 @@ def export_dataset(parameters: ExportParameters, progress: Progress) -> ExportRe
     """
     p = checked(parameters)
     target = checked_folder(p.output)
-    plan = make_plan(p, progress.part(0.0, PLANNING))
+    with OpenCubes() as opened:
+        return _exported(p, target, opened, progress)
+
+
+def _exported(p: ExportParameters, target: Path, opened: OpenCubes, progress: Progress) -> ExportResult:
+    plan = make_plan(p, opened, progress.part(0.0, PLANNING))
     _tell(plan)
-    n_samples = plan.counts.total()
+    n_samples, size = plan.counts.total(), bytes_per_sample(plan.layout, p)
+    if size > MAX_BYTES:
+        raise InputError(
+            f"A sample would have {size / 1e9:.1f} GB, and its file can have 4.",
+            "Choose a smaller PATCH_SIZE, CONTEXT or TARGET, or fewer VARIABLES.",
+        )
     n_files = 0 if p.format == "npz-sharded" else n_samples
-    check_space(target, int(n_samples * bytes_per_sample(plan.layout, p) * PACKED_SHARE) + n_files * PER_FILE)
+    check_space(target, int(n_samples * size * PACKED_SHARE) + n_files * PER_FILE)
     with growing(target, work_key(p, plan), progress) as grown:
-        work = Work(plan.cubes, plan.layout, p, grown)
+        work = Work(plan.cubes, plan.layout, p, grown, opened)
         work.run(progress.part(PLANNING, WRITING))
         counts = work.state.counts
         if not counts.total():

@@ -53,8 +53,12 @@ def write_index(path: Path, tables: Iterable[Table]) -> int:
             )
             count += len(table["lon"])
         os.replace(part, path)
-    except pyogrio.errors.DataSourceError as error:
-        raise StorageError(f"{path} cannot be written ({error}).", "Is the disk full?") from error
+    except (
+        pyogrio.errors.DataSourceError,
+        pyogrio.errors.DataLayerError,
+        pyogrio.errors.FeatureError,
+    ) as error:
+        raise StorageError(f"{path.name} cannot be written ({error}).", "Is the disk full?") from error
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
         part.unlink(missing_ok=True)

@@ -60,7 +60,11 @@ def growing(target: Path, key: str, progress: Progress) -> Iterator[Growing]:
             clean(root, keep=store.folder, max_age=-1.0)
             folder = store.folder / "dataset"
             folder.mkdir(exist_ok=True)
-            yield Growing(folder, store)
+            try:
+                yield Growing(folder, store)
+            except InputError:
+                store.complete()  # it would come again: nothing is left to go on from
+                raise
     except OSError as error:
         raise storage_error(error, target) from error
     finally:

@@ -139,7 +139,8 @@ def _some(folder: Path, index: Table, document: dict[str, Any]) -> list[dict[str
 
 
 def _names(kind: str, samples: list[dict[str, np.ndarray]], document: dict[str, Any]) -> list[str]:
-    names = [each["name"] for each in document["variables"][kind]]
+    known = document["variables"]
+    names = [each["name"] for each in known.get("file", known[kind])]
     count = samples[0][kind].shape[0]
     return names if len(names) == count else [f"{kind} {number + 1}" for number in range(count)]
 

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,9 @@ SPLIT_DEFAULTS: dict[str, dict[str, Any]] = {
     "column": {"layer": "", "field": ""},
     "kfold": {"folds": 5, "unit": "cube"},
 }
+# What these formats always have: it takes the place of the defaults.
+EARTHNET = {"unit": "patch", "patch_size": 128, "context": 10, "target": 20, "shift": 0}
+FIXED: dict[str, dict[str, Any]] = {"earthnet2021": EARTHNET, "greenearthnet": EARTHNET}
 SEASON = re.compile(r"(\d\d)-(\d\d)/(\d\d)-(\d\d)")
 
 
@@ -48,7 +51,8 @@ class ExportParameters:
     Variables: `variables`, `target_variables`: names separated by commas, see `layout`. `smoothing` of `SMOOTHINGS`
     with `cleaning`, the parameters of cleanclouds. `split` of `SPLIT_KINDS` with `split_options`, and for "column"
     `split_places`, features as in `places`, whose value is the split. `format` of `FORMAT_NAMES`. `seed`: of all
-    draws. `page`: whether to write index.html too, whose pictures take a second.
+    draws. Where `FIXED` prescribes for a format what `unit`, `patch_size`, `context`, `target` and `shift` are, their
+    defaults become that. `page`: whether to write index.html too, whose pictures take a second.
     """
 
     cubes: tuple = ()
@@ -101,8 +105,14 @@ class ExportParameters:
 
 
 def checked(parameters: ExportParameters) -> ExportParameters:
-    """The same parameters, when nothing in them contradicts itself. Raises `InputError`."""
-    p = parameters
+    """The same parameters, when nothing in them contradicts itself; what FORMAT prescribes in place of defaults.
+
+    Raises `InputError`.
+    """
+    defaults = {each.name: each.default for each in fields(ExportParameters)}
+    fixed = FIXED.get(parameters.format, {})
+    change = {name: value for name, value in fixed.items() if getattr(parameters, name) == defaults[name]}
+    p = replace(parameters, **change) if change else parameters
     if not p.cubes:
         raise InputError("CUBES is missing.", "Give cubes, a folder of cubes, or the LOG of buildminicubes.")
     if not p.output:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from ..grid import Grid
-from .samples import Samples
 from .selection import Units
 
 BY_UNIT = -2  # a window whose split is that of the unit
@@ -71,21 +70,6 @@ class CubePlan:
         """How many samples each split has, by its number."""
         values, count = np.unique(self.splits(), return_counts=True)
         return Counter({int(v): int(n) for v, n in zip(values, count, strict=True) if v != DROPPED})
-
-    def samples(self, units: np.ndarray) -> Samples:
-        """The samples of some units (numbers), window after window."""
-        splits = self.splits(units).T
-        window, unit = np.nonzero(splits != DROPPED)
-        chosen = self.units.take(units[unit])
-        return Samples(
-            chosen.row,
-            chosen.column,
-            self.starts[window].astype(np.int32),
-            splits[window, unit],
-            self.fold[units[unit]],
-            chosen.lon,
-            chosen.lat,
-        )
 
     @property
     def digest(self) -> str:

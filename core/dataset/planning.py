@@ -19,7 +19,7 @@ from ..cleaning.images import bands_of_driver
 from ..cleaning.options import CleaningOptions
 from ..errors import InputError
 from ..progress import Progress
-from .cubes import CubeData, checksum_of, labels_of, resolved_cubes
+from .cubes import CubeData, OpenCubes, checksum_of, labels_of, resolved_cubes
 from .formats import format_of
 from .layout import Layout, check_agree, check_fitted, layout_of, left_out
 from .leak import LeakCheck
@@ -38,7 +38,8 @@ VERSION = 1  # of what is written; another continues no earlier run
 @dataclass
 class DatasetPlan:
     """All samples of a dataset. `variables`: what each says of itself, by name. `sources`: licences and the like of the
-    cubes. `dropped`: units, windows and samples that are left out, by reason."""
+    cubes. `dropped`: units, windows and samples that are left out, by reason. `file_variables`: in the order of files
+    that do not name them, of some formats."""
 
     cubes: list[CubePlan]
     layout: Layout
@@ -47,6 +48,7 @@ class DatasetPlan:
     dropped: dict[str, Counter]
     leak: LeakCheck
     fitted: list[str] = field(default_factory=list)
+    file_variables: list[str] = field(default_factory=list)
 
     @property
     def counts(self) -> Counter:
@@ -57,14 +59,14 @@ class DatasetPlan:
         return total
 
 
-def make_plan(parameters: ExportParameters, progress: Progress) -> DatasetPlan:
-    """Decide on all samples. Raises `InputError` for whatever the cubes do not permit."""
+def make_plan(parameters: ExportParameters, opened: OpenCubes, progress: Progress) -> DatasetPlan:
+    """Decide on all samples; `opened` opens the cubes. Raises `InputError` for whatever the cubes do not permit."""
     p = parameters
     if p.where.strip():
         Where(p.where)
     driver = checked_driver(p)
     paths = resolved_cubes(p.cubes)
-    looked = _Look(p, driver)
+    looked = _Look(p, driver, opened)
     for number, (path, label) in enumerate(zip(paths, labels_of(paths), strict=True)):
         progress.update(0.9 * number / len(paths), f"Looking at {path.name}")
         looked.at(path, label)
@@ -86,6 +88,7 @@ def make_plan(parameters: ExportParameters, progress: Progress) -> DatasetPlan:
         looked.dropped,
         leak,
         sorted(looked.fitted),
+        looked.file_variables,
     )
     if not plan.counts:
         raise InputError(f"No sample is left after the split: {_reasons(looked)}.", "Check SPLIT_OPTIONS.")
@@ -105,8 +108,8 @@ def checked_driver(parameters: ExportParameters) -> str:
 class _Look:
     """What was found in the cubes so far."""
 
-    def __init__(self, parameters: ExportParameters, driver: str) -> None:
-        self._parameters, self._driver = parameters, driver
+    def __init__(self, parameters: ExportParameters, driver: str, opened: OpenCubes) -> None:
+        self._parameters, self._driver, self._opened = parameters, driver, opened
         self._first: tuple[str, int, bool] | None = None
         self.plans: list[CubePlan] = []
         self.layout: Layout = Layout((), (), (), (), False)
@@ -114,15 +117,18 @@ class _Look:
         self.sources: dict[str, list[str]] = {"license": [], "references": [], "attribution": []}
         self.dropped: dict[str, Counter] = {"windows": Counter(), "units": Counter(), "samples": Counter()}
         self.fitted: set[str] = set()
+        self.file_variables: list[str] = []
 
     def at(self, path: Path, label: str) -> None:
         """Plan a cube. Raises `InputError`."""
         p = self._parameters
-        with CubeData(path, label) as cube:
+        with self._opened.open(path, label) as cube:
             form = None if p.format in PLAIN_FORMATS else format_of(p.format)
             if form is not None:
                 form.check(cube, p)
-            self._agree(cube, layout_of(cube, p))
+            self._agree(cube, layout_of(cube, p) if form is None else form.layout(cube, p))
+            if form is not None:
+                self._agree_in_files(form.file_variables(cube, p), cube.path.name)
             if self._driver:
                 bands_of_driver(self._driver, cube.kinds.images, cube.path.name)
             starts, dropped = window_starts(cube.days, p, cube.path.name)
@@ -150,7 +156,7 @@ class _Look:
             names = [*layout.images, *layout.weather, *layout.static]
             self.variables = {name: cube.attributes(name) for name in names}
             absent = left_out(cube, layout)
-            if absent:
+            if absent and self._parameters.format in PLAIN_FORMATS:
                 log.info("Not in the samples: %s.", ", ".join(absent))
             return
         name, first_step, first_regular = self._first
@@ -160,6 +166,16 @@ class _Look:
                 f"The cubes disagree in their steps: {cube.path.name} has {step} days, {name} has {first_step}.",
                 "Aggregate them to the same steps, or export them apart.",
             )
+
+    def _agree_in_files(self, names: list[str], file: str) -> None:
+        if len(self.plans) and names != self.file_variables:
+            raise InputError(
+                f"The cubes disagree in the order of their variables: {file} has {', '.join(names)}, the first cube "
+                f"{', '.join(self.file_variables)}.",
+                f"Files of FORMAT {self._parameters.format} do not name them: take FORMAT npz, or name in VARIABLES "
+                "those of the same order.",
+            )
+        self.file_variables = names
 
     def _sources(self, cube: CubeData) -> None:
         for key, found in self.sources.items():

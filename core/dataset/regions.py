@@ -34,11 +34,15 @@ class Layer:
         return Features(np.atleast_1d(shapes)[inside], values, self.features.mended)
 
 
-@functools.lru_cache(maxsize=8)
 def read_layer(path: str, crs: str, name: str) -> Layer:
     """The features of a file of lines of JSON. `name`: the parameter, for messages. Raises `InputError`."""
     if not Path(path).is_file():
         raise InputError(f"{name} does not exist: {path}.")
+    return _read_layer(path, _state_of(path), crs, name)
+
+
+@functools.lru_cache(maxsize=8)
+def _read_layer(path: str, _state: tuple[int, int], crs: str, name: str) -> Layer:
     try:
         features = read_features(Path(path))
     except (ValueError, KeyError, OSError) as error:
@@ -46,11 +50,15 @@ def read_layer(path: str, crs: str, name: str) -> Layer:
     return _checked(Layer(features, checked_crs(crs, f"{name}_CRS")), path, name)
 
 
-@functools.lru_cache(maxsize=8)
 def read_vector(path: str, field: str, name: str) -> Layer:
     """The features of a vector file (GeoPackage, GeoJSON, ...) with the values of a field. Raises `InputError`."""
     if not Path(path).exists():
         raise InputError(f"{name} does not exist: {path}.")
+    return _read_vector(path, _state_of(path), field, name)
+
+
+@functools.lru_cache(maxsize=8)
+def _read_vector(path: str, _state: tuple[int, int], field: str, name: str) -> Layer:
     try:
         meta, _, geometry, columns = pyogrio.raw.read(path, columns=[field] if field else [])
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
@@ -68,6 +76,12 @@ def read_vector(path: str, field: str, name: str) -> Layer:
     return _checked(
         Layer(Features(shapes[keep], kept, int(bad.sum())), checked_crs(meta["crs"], name)), path, name
     )
+
+
+def _state_of(path: str) -> tuple[int, int]:
+    """What changes when a file is written anew."""
+    found = Path(path).stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def _checked(layer: Layer, path: str, name: str) -> Layer:

@@ -60,7 +60,9 @@ def resplit_dataset(parameters: ResplitParameters, progress: Progress) -> Respli
     if not p.dataset:
         raise InputError("DATASET is missing.", "Give the folder of an exported dataset.")
     if not NAME.fullmatch(p.name):
-        raise InputError(f"NAME is no name of a file: {p.name!r}.", "Take letters, digits, points, - and _.")
+        raise InputError(
+            f"SPLIT_NAME is no name of a file: {p.name!r}.", "Take letters, digits, points, - and _."
+        )
     if p.split not in SPLIT_KINDS:
         raise InputError(f"SPLIT is not known: {p.split!r}.", f"It is one of {', '.join(SPLIT_KINDS)}.")
     options = checked_split(p.split, p.split_options)

@@ -152,11 +152,19 @@ class Statistics:
     def _moments(self, values: np.ndarray) -> None:
         finite = np.isfinite(values)
         count = finite.sum(axis=1)
-        numbers = np.where(finite, values, 0.0).astype(np.float64)
-        mean = numbers.sum(axis=1) / np.maximum(count, 1)
-        square = (np.where(finite, numbers - mean[:, None], 0.0) ** 2).sum(axis=1)
-        low = np.where(finite, values, np.inf).min(axis=1, initial=np.inf)
-        high = np.where(finite, values, -np.inf).max(axis=1, initial=-np.inf)
+        if count.min(initial=values.shape[1]) == values.shape[1]:
+            low, high = values.min(axis=1, initial=np.inf), values.max(axis=1, initial=-np.inf)
+            numbers = values.astype(np.float64)
+            mean = numbers.sum(axis=1) / max(values.shape[1], 1)
+            numbers -= mean[:, None]
+        else:
+            low = np.where(finite, values, np.inf).min(axis=1, initial=np.inf)
+            high = np.where(finite, values, -np.inf).max(axis=1, initial=-np.inf)
+            numbers = np.where(finite, values, 0.0).astype(np.float64)
+            mean = numbers.sum(axis=1) / np.maximum(count, 1)
+            numbers -= mean[:, None]
+            numbers[~finite] = 0.0
+        square = np.square(numbers, out=numbers).sum(axis=1)
         self._missing += values.shape[1] - count
         self._combine(count, mean, square, low, high)
 

@@ -101,13 +101,8 @@ def _some(arrays: Arrays, rows: np.ndarray) -> Arrays:
 
 def unit_names(plan: CubePlan, units: np.ndarray) -> np.ndarray:
     """The part of the sample's name that says where: text (unit,)."""
-    return names_of_pixels(plan.label, plan.units.row[units], plan.units.column[units])
-
-
-def names_of_pixels(label: str, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """As `unit_names`, of the north-western pixels of units."""
-    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
-    return np.array([f"{label}_{row:04d}_{column:04d}" for row, column in pairs], dtype=str)
+    pairs = zip(plan.units.row[units].tolist(), plan.units.column[units].tolist(), strict=True)
+    return np.array([f"{plan.label}_{row:04d}_{column:04d}" for row, column in pairs], dtype=str)
 
 
 def window_names(plan: CubePlan) -> np.ndarray:

@@ -11,15 +11,15 @@ import numpy as np
 from ..progress import Progress
 from .arrays import names_of
 from .checkpoints import Checkpoints, State
-from .cubes import CubeData
+from .cubes import CubeData, OpenCubes
 from .formats import format_of
 from .index import Table
 from .layout import Layout
 from .output import Growing
 from .parameters import PLAIN_FORMATS, ExportParameters
 from .plan import CubePlan
-from .samples import SPLITS
-from .stream import Batch, CubeStream, names_of_pixels, unit_names, window_names
+from .samples import SPLITS, Samples
+from .stream import Batch, CubeStream, unit_names, window_names
 from .summary import Summary, ToBeat
 from .writing import FileWriter, Pool, ShardWriter, file_name, samples_per_shard, shard_name
 
@@ -32,8 +32,14 @@ class Work:
     """Writes the samples of the plans below the growing dataset; `state` says how far it is."""
 
     def __init__(
-        self, plans: Sequence[CubePlan], layout: Layout, parameters: ExportParameters, growing: Growing
+        self,
+        plans: Sequence[CubePlan],
+        layout: Layout,
+        parameters: ExportParameters,
+        growing: Growing,
+        opened: OpenCubes,
     ) -> None:
+        self._opened = opened
         self._plans, self._layout, self._parameters, self._folder = plans, layout, parameters, growing.folder
         self._checkpoints = Checkpoints(growing.store)
         self._summary = Summary(layout)
@@ -79,58 +85,51 @@ class Work:
         plan = self._plans[number]
         if not len(plan.units) or not len(plan.starts):
             return
-        with CubeData(plan.path, plan.label) as cube:
+        with self._opened.open(plan.path, plan.label) as cube:
             stream = CubeStream(cube, plan, self._layout, self._parameters)
             blocks = stream.blocks()
-            files = self._other_format(cube, plan, blocks)
             for block in range(self.state.block if number == self.state.cube else 0, len(blocks)):
                 share = (number + block / len(blocks)) / len(self._plans)
                 progress.update(share, f"{plan.label}, samples {self.state.counts.total():,}")
+                begun = len(self._rows["unit"])
                 for batch in stream.batches(blocks[block]):
-                    self._take(number, batch, writer, files)
+                    self._take(number, batch, writer)
                     progress.raise_if_cancelled()
+                if self._parameters.format not in PLAIN_FORMATS:
+                    self._other_format(cube, plan, begun, progress)
                 self.state.dropped += stream.dropped
                 stream.dropped.clear()
                 if self._checkpoints.is_due:
                     after = (number, block + 1) if block + 1 < len(blocks) else (number + 1, 0)
                     self._save(writer, *after)
 
-    def _take(
-        self, number: int, batch: Batch, writer: FileWriter | ShardWriter, files: dict[str, str] | None
-    ) -> None:
-        if files is not None:
-            named = np.array([files.get(str(each), "") for each in batch.arrays["sample_id"]], dtype=str)
-            batch = batch.take(named != "")  # a format may leave out samples
-            self._files.append(named[named != ""])
+    def _take(self, number: int, batch: Batch, writer: FileWriter | ShardWriter) -> None:
         count = len(batch.units)
         if batch.split == SPLITS.index("train"):
             self._summary.add(batch.arrays)
             self._targets.fit(number, batch)
-        if files is None:
+        if self._parameters.format in PLAIN_FORMATS:
             writer.add(batch.split, batch.arrays)
         self.state.counts[batch.split] += count
         values = {"cube": number, "unit": batch.units, "window": batch.window, "split": batch.split}
         for key, value in values.items():
             self._rows[key].append(np.broadcast_to(np.asarray(value, ROW_TYPES[key]), (count,)))
 
-    def _other_format(
-        self, cube: CubeData, plan: CubePlan, blocks: list[np.ndarray]
-    ) -> dict[str, str] | None:
-        """The files of the samples by their names, of a format that writes cubes as a whole; None of the others."""
-        if self._parameters.format in PLAIN_FORMATS:
-            return None
+    def _other_format(self, cube: CubeData, plan: CubePlan, begun: int, progress: Progress) -> None:
+        """Write the samples of a block, whose rows are those from the piece `begun` on, in a format of others: after
+        those with too few seen values have gone."""
+        pieces = {key: parts[begun:] for key, parts in self._rows.items()}
+        if not pieces["unit"]:
+            return
+        rows = {key: np.concatenate(parts) for key, parts in pieces.items()}
+        chosen = plan.units.take(rows["unit"])
+        samples = Samples(
+            chosen.row, chosen.column, plan.starts[rows["window"]], rows["split"], plan.fold[rows["unit"]],
+            chosen.lon, chosen.lat,
+        )  # fmt: skip
         form = format_of(self._parameters.format)
-        files: dict[str, str] = {}
-        windows = window_names(plan)
-        for units in blocks:
-            samples = plan.samples(units)
-            written = form.write(cube, self._parameters, samples, self._folder)
-            ids = np.char.add(
-                names_of_pixels(plan.label, samples.row, samples.column),
-                windows[np.searchsorted(plan.starts, samples.start)],
-            )
-            files |= dict(zip(ids.tolist(), written, strict=True))
-        return files
+        written = form.write(cube, self._parameters, samples, self._folder, progress)
+        self._files.append(np.array(written, dtype=str))
 
     def _save(self, writer: FileWriter | ShardWriter, cube: int, block: int) -> None:
         self._summary.flush()
@@ -160,7 +159,7 @@ class Work:
             if not {VAL, TEST} & set(plan.count()):
                 continue
             progress.update(number / len(self._plans), f"Baselines on {plan.label}")
-            with CubeData(plan.path, plan.label) as cube:
+            with self._opened.open(plan.path, plan.label) as cube:
                 stream = CubeStream(cube, plan, self._layout, self._parameters)
                 for units in stream.blocks():
                     for batch in stream.batches(units, (VAL, TEST)):

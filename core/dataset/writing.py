@@ -62,7 +62,7 @@ class FileWriter:
     """One sample a file."""
 
     def __init__(self, folder: Path, names: Arrays, pool: Pool) -> None:
-        self._folder, self._pool = folder, pool
+        self._folder, self._pool = os.fspath(folder), pool
         self._names = {key: Member(key, array) for key, array in names.items()}
 
     def add(self, split: int, batch: Arrays) -> None:
@@ -72,16 +72,19 @@ class FileWriter:
             self._pool.put(self._write, split, batch, shared, first)
 
     def _write(self, split: int, batch: Arrays, shared: dict[str, Member], first: int) -> None:
-        ids = batch["sample_id"]
+        rows = slice(first, first + AT_ONCE)
         # Masks without a true value and the like come again and again.
         blank = {
-            key: Member(key, batch[key][0])
+            key: Member(key, batch[key][first])
             for key in ("context_filled", "target_filled")
-            if not batch[key].any()
+            if not batch[key][rows].any()
         }
-        for row in range(first, min(first + AT_ONCE, len(ids))):
-            members = [shared.get(key) or blank.get(key) or Member(key, batch[key][row]) for key in KEYS]
-            write_whole(self._folder / file_name(str(ids[row]), split), packed(members))
+        members = [shared.get(key) or blank.get(key) for key in KEYS]
+        own = [(place, key, batch[key]) for place, key in enumerate(KEYS) if members[place] is None]
+        for row, name in enumerate(batch["sample_id"][rows].tolist(), first):
+            for place, key, values in own:
+                members[place] = Member(key, values[row])
+            write_whole(f"{self._folder}/{file_name(name, split)}", packed(members))
 
     def state(self) -> Arrays:
         """Nothing waits, once all files are there."""

@@ -129,6 +129,30 @@ def test_resplit_leaves_the_arrays(export, run):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_seed_files_are_those_of_the_index(export):
+    """The study's format from the toolbox: its summer, its shift, its name for a file."""
+    result = export(
+        FORMAT="seed", SEASON="06-01/09-01", SHIFT=1, WHERE="mean(s2_B08) > 0", MAX_SAMPLES=7, SPLIT="random",
+        SPLIT_OPTIONS='{"unit": "pixel"}', MIN_SEEN_CONTEXT=0.3,
+    )  # fmt: skip
+    folder = Path(result["OUTPUT"])
+    files = {feature["file"] for feature in table(result["INDEX"]).getFeatures()}
+    assert files == {path.relative_to(folder).as_posix() for path in folder.rglob("*.npz")}
+    assert result["N_SAMPLES"] == len(files) > 7
+    document = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    for file in files:
+        with np.load(folder / file) as sample:
+            assert sorted(sample.files) == ["context", "target"] and file.endswith("_1.npz")
+            assert sample["context"].shape == (len(document["variables"]["file"]), 4)
+    assert len(list((folder / "train").glob("*.npy"))) == 2
+
+
+def test_defaults_of_greenearthnet_are_not_refused(export):
+    """UNIT, CONTEXT and TARGET as the dialog has them: what is wrong with the cube is said, not what they are."""
+    with pytest.raises(QgsProcessingException, match=r"pixels of 20 m|128 x 128 pixels, and"):
+        export(FORMAT="greenearthnet", CONTEXT=54, TARGET=18)
+
+
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
@@ -140,7 +164,7 @@ def test_resplit_leaves_the_arrays(export, run):
         ({"SPLIT": "column"}, "layer and a field"),
         ({"SPLIT": "column", "SPLIT_OPTIONS": '{"layer": "nowhere", "field": "x"}'}, "nowhere"),
         ({"CUBES": ["/nowhere/cube.nc"]}, "does not exist"),
-        ({"FORMAT": "greenearthnet"}, "greenearthnet"),
+        ({"FORMAT": "greenearthnet"}, "10 images of context"),
         ({"SPLIT_OPTIONS": "{"}, "JSON"),
         ({"CLEANING": '{"METHOD": "spline"}', "SMOOTHING": "context"}, "METHOD"),
     ],

@@ -11,7 +11,9 @@ from typing import Protocol
 
 import numpy as np
 
+from ...progress import Progress
 from ..cubes import CubeData
+from ..layout import Layout
 from ..parameters import ExportParameters
 from ..samples import Samples
 
@@ -27,13 +29,24 @@ class Format(Protocol):
     def windows(self, cube: CubeData, parameters: ExportParameters, starts: np.ndarray) -> np.ndarray:
         """The first steps of the contexts of the cube's samples, int, rising, where the export would take `starts`."""
 
+    def layout(self, cube: CubeData, parameters: ExportParameters) -> Layout:
+        """The variables of the samples, of which statistics and baselines are made. Raises `InputError`."""
+
+    def file_variables(self, cube: CubeData, parameters: ExportParameters) -> list[str]:
+        """The variables in the order of a file that does not name them; empty where the format says which they are."""
+
     def write(
-        self, cube: CubeData, parameters: ExportParameters, samples: Samples, folder: Path
+        self,
+        cube: CubeData,
+        parameters: ExportParameters,
+        samples: Samples,
+        folder: Path,
+        progress: Progress | None = None,
     ) -> list[str]:
         """Write the samples below `folder` (the dataset's root, which may hold finished files of other cubes).
 
-        Returns the file of each sample, in their order, relative to `folder` with "/" ("train/NAME.npz"; "" for one
-        that the format does not take). Files are written whole (temporary file beside it, then `os.replace`) and are
-        the same whenever they are written again. Whatever else lies beside them (`_min.npy`) is the format's affair.
-        Names of files must differ between cubes: `cube.label` does.
+        Returns the file of each sample, in their order, relative to `folder` with "/" ("train/NAME.npz"). Files are
+        written whole (temporary file beside it, then `os.replace`) and are the same whenever they are written again.
+        Whatever else lies beside them (`_min.npy`) is the format's affair. Names of files must differ between cubes:
+        `cube.label` does. Raises `Cancelled` when `progress` says so.
         """

@@ -19,7 +19,9 @@ import numpy as np
 
 from ...errors import InputError
 from ...grid import is_projected, transform_points, unit_of, utm_crs
+from ...progress import Progress
 from ..cubes import CubeData
+from ..layout import Layout, layout_of
 from ..parameters import ExportParameters
 from ..samples import SPLITS, Samples
 from .earthnet_arrays import (
@@ -76,13 +78,13 @@ class _EarthNet:
         if p.unit != "patch" or p.patch_size != SIZE:
             raise InputError(
                 f"FORMAT {self.name} holds patches of {SIZE} x {SIZE} pixels.",
-                f"Set UNIT to patch and PATCH_SIZE to {SIZE}.",
+                f"Leave UNIT and PATCH_SIZE at their defaults, or set them to patch and {SIZE}.",
             )
         if (p.context, p.target, p.shift) != (CONTEXT, TARGET, 0):
             raise InputError(
                 f"FORMAT {self.name} has {CONTEXT} images of context and {TARGET} of target, and weather without a "
                 "shift.",
-                f"Set CONTEXT to {CONTEXT}, TARGET to {TARGET} and SHIFT to 0.",
+                f"Leave CONTEXT, TARGET and SHIFT at their defaults, or set them to {CONTEXT}, {TARGET} and 0.",
             )
         if p.names or p.target_names:
             raise InputError(
@@ -159,8 +161,21 @@ class _EarthNet:
         last = cube.days[start + CONTEXT + TARGET - 1]
         return tile, "_".join([tile, str(first), str(last), *map(str, ranges)])
 
+    def layout(self, cube: CubeData, parameters: ExportParameters) -> Layout:
+        """As without a format."""
+        return layout_of(cube, parameters)
+
+    def file_variables(self, cube: CubeData, parameters: ExportParameters) -> list[str]:
+        """The format says which they are."""
+        return []
+
     def write(
-        self, cube: CubeData, parameters: ExportParameters, samples: Samples, folder: Path
+        self,
+        cube: CubeData,
+        parameters: ExportParameters,
+        samples: Samples,
+        folder: Path,
+        progress: Progress | None = None,
     ) -> list[str]:
         """A file a sample (of the test in `earthnet2021` two, of which the context's is told). Raises `InputError`
         when another cube gave a file of the same name and other values."""
@@ -168,6 +183,8 @@ class _EarthNet:
         for row, column, start, split in zip(
             samples.row, samples.column, samples.start, samples.split, strict=True
         ):
+            if progress is not None:
+                progress.raise_if_cancelled()
             place = int(row), int(column), int(start)
             files.append(self._write(cube, *place, SPLITS[split], folder))
         return files

@@ -22,7 +22,7 @@ import xarray as xr
 from ...cube.encoding import grid_mapping
 from ...grid import transform_points
 from ...sources.sentinel2_bands import MASK_CLASSES, SCL_CLASSES
-from ..cubes import CubeData
+from ..cubes import CubeData, reading
 from .earthnet_weather import DAY, E_OBS, MESO, daily_names, station_values
 
 SIZE, CONTEXT, TARGET, STEP_DAYS, CELLS = 128, 10, 20, 5, 80
@@ -70,7 +70,9 @@ def read_patch(cube: CubeData, row: int, column: int, start: int) -> Patch:
     first = cube.days[start] - (STEP_DAYS - 1) * DAY
     wanted = dict.fromkeys([*MAPS, *ELEVATIONS])
     maps = {name: cube.variable(name, slice(0), *place) for name in wanted if name in cube.kinds.static}
-    return Patch(images, mask, deep, station_values(cube, first, (CONTEXT + TARGET) * STEP_DAYS), maps)
+    with reading(cube.path):
+        weather = station_values(cube, first, (CONTEXT + TARGET) * STEP_DAYS)
+    return Patch(images, mask, deep, weather, maps)
 
 
 def sample_arrays(patch: Patch) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import InputError, StorageError
+from ...errors import InputError
 from ..npz import Member, packed
 from ..npz import write_whole as write_bytes
 
@@ -25,15 +25,9 @@ def npy_bytes(values: np.ndarray) -> bytes:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place, then put it there. Raises `StorageError` when that is not possible."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, content)
-    except OSError as error:
-        Path(f"{path}.part").unlink(missing_ok=True)
-        raise StorageError(
-            f"{path} cannot be written ({error}).", "Free some space, or choose another folder for OUTPUT."
-        ) from error
+    """Write a file beside its place, then put it there. Raises `OSError`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, content)
 
 
 def write_once(path: Path, content: bytes) -> None:

@@ -14,7 +14,9 @@ import numpy as np
 import xarray as xr
 
 from ...errors import InputError
-from ..cubes import CubeData
+from ...progress import Progress
+from ..cubes import CubeData, reading
+from ..layout import Layout
 from ..parameters import ExportParameters, season_of
 from ..samples import SPLITS, Samples
 from .files import npy_bytes, npz_bytes, write_once, write_whole
@@ -94,9 +96,11 @@ def write_extremes(
 ) -> list[Path]:
     """Write the `_min.npy` and `_max.npy` of a normalised cube into a folder; their paths. The study's models look for
     them beside the samples that they train with. Raises `InputError`, `StorageError`."""
-    _, *extremes = seed_extremes(cube, names)
-    stem = extremes_stem(cube, lonlat)
-    paths = [folder / f"{stem}_{ending}.npy" for ending in ("min", "max")]
+    return _write_extremes(folder / extremes_stem(cube, lonlat), seed_extremes(cube, names)[1:])
+
+
+def _write_extremes(stem: Path, extremes: Sequence[np.ndarray]) -> list[Path]:
+    paths = [Path(f"{stem}_{ending}.npy") for ending in ("min", "max")]
     for path, values in zip(paths, extremes, strict=True):
         write_whole(path, npy_bytes(values))
     return paths
@@ -145,8 +149,31 @@ class SeedFormat:
         theirs = seed_windows(cube.axis.stamps, p.context, p.target, p.shift, season_of(p.season))
         return np.intersect1d(theirs, starts).astype(np.int32)
 
+    def layout(self, cube: CubeData, parameters: ExportParameters) -> Layout:
+        """Those of the file's variables that change with time or lie on the map: single numbers have no statistics."""
+        kinds, names = cube.kinds, set(self.variables(cube, parameters))
+        images, weather, static = (
+            tuple(name for name in each if name in names)
+            for each in (kinds.images, kinds.weather, kinds.static)
+        )
+        if not images:
+            raise InputError(
+                f"No variable of {cube.path.name} that is an image is in VARIABLES.",
+                f"It has: {', '.join(kinds.images) or 'none'}.",
+            )
+        return Layout(images, images, weather, static, any(name not in kinds.series for name in weather))
+
+    def file_variables(self, cube: CubeData, parameters: ExportParameters) -> list[str]:
+        """The variables of context and target, whose arrays have no names."""
+        return checked_variables(cube.cube, self.variables(cube, parameters))
+
     def write(
-        self, cube: CubeData, parameters: ExportParameters, samples: Samples, folder: Path
+        self,
+        cube: CubeData,
+        parameters: ExportParameters,
+        samples: Samples,
+        folder: Path,
+        progress: Progress | None = None,
     ) -> list[str]:
         """A file a sample, whose name tells dates, place and size. Raises `InputError` when another cube gave a
         file of the same name and other values: the study's names cannot tell overlapping cubes apart."""
@@ -158,19 +185,24 @@ class SeedFormat:
             return files
         stem = folder / "train" / extremes_stem(dataset)
         if np.any(samples.split == SPLITS.index("train")) and not Path(f"{stem}_max.npy").exists():
-            write_extremes(folder / "train", dataset, names)
+            with reading(cube.path):
+                extremes = seed_extremes(dataset, names)[1:]
+            _write_extremes(stem, extremes)
         places = samples.row.astype(np.int64) * cube.grid.width + samples.column
         units = np.unique(places)
         step = at_once(dataset, names)
         for first in range(0, units.size, step):
             block = units[first : first + step]
-            pixels = read_pixels(dataset, names, *np.divmod(block, cube.grid.width))
+            with reading(cube.path):
+                pixels = read_pixels(dataset, names, *np.divmod(block, cube.grid.width))
             inside = np.flatnonzero((places >= block[0]) & (places <= block[-1]))
             for start in np.unique(samples.start[inside]):
                 chosen = inside[samples.start[inside] == start]
                 which = np.searchsorted(block, places[chosen])
                 seen, wanted = pixels.window(int(start), p.context, p.target, p.shift, which)
                 named = pixels.file_names(int(start), p.context, p.target, p.shift, which)
+                if progress is not None:
+                    progress.raise_if_cancelled()
                 for i, sample in enumerate(chosen):
                     file = f"{SPLITS[samples.split[sample]]}/{named[i]}"
                     write_once(folder / file, npz_bytes({"context": seen[i], "target": wanted[i]}))

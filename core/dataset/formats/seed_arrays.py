@@ -173,7 +173,8 @@ def seed_extremes(cube: xr.Dataset, names: Sequence[str]) -> tuple[list[str], np
     """(names, smallest, largest) of the variables of a normalised cube over all its pixels and dates.
 
     Ordered `s2*`, others, `era5*`; (variable,), of the type that numpy promotes theirs to; NaN where nothing is seen.
-    One variable is in memory at a time. Raises `InputError` for variables that the format cannot hold.
+    One variable is in memory at a time, and of a map no more than `BLOCK_BYTES`. Raises `InputError` for variables that
+    the format cannot hold.
     """
     names = checked_variables(cube, [*names])
     names = [name for name in cube.data_vars if name in set(names)]  # the cube's order within each group
@@ -183,9 +184,24 @@ def seed_extremes(cube: xr.Dataset, names: Sequence[str]) -> tuple[list[str], np
     dtype = np.result_type(*(cube[name].dtype for name in names))
     low, high = np.empty(len(names), dtype), np.empty(len(names), dtype)
     for i, name in enumerate(names):
-        values = cube[name].values.ravel()
-        low[i], high[i] = np.fmin.reduce(values), np.fmax.reduce(values)
+        ends = [
+            (np.fmin.reduce(values.ravel()), np.fmax.reduce(values.ravel())) for values in _pieces(cube[name])
+        ]
+        low[i], high[i] = (
+            np.fmin.reduce([each for each, _ in ends]),
+            np.fmax.reduce([each for _, each in ends]),
+        )
     return names, low, high
+
+
+def _pieces(variable: xr.DataArray) -> Iterator[np.ndarray]:
+    """The values of a variable, rows after rows; what was read is not kept."""
+    if "y" not in variable.dims:
+        yield variable.copy(deep=False).values
+        return
+    rows = max(1, BLOCK_BYTES * variable.sizes["y"] // max(variable.nbytes, 1))
+    for first in range(0, variable.sizes["y"], rows):
+        yield variable.isel(y=slice(first, first + rows)).values
 
 
 def extremes_stem(cube: xr.Dataset, lonlat: tuple[float, float] | None = None) -> str:

@@ -23,6 +23,12 @@ def test_labels_take_as_many_folders_as_they_need():
     assert labels_of([Path("/x/a.nc")]) == ["a"]
 
 
+def test_labels_differ_in_more_than_capitals():
+    """On Windows and macOS the files of the second cube would have replaced those of the first."""
+    assert labels_of([Path("/x/a/Site.nc"), Path("/x/b/site.nc")]) == ["a_Site", "b_site"]
+    assert labels_of([Path("/x/A.nc"), Path("/x/a.nc"), Path("/x/a.zarr")]) == ["x_A_nc", "x_a_2", "x_a_zarr"]
+
+
 def test_a_folder_gives_its_cubes_by_name_and_nothing_twice(make, tmp_path):
     b, a = make("b"), make("a")
     (tmp_path / "cubes" / "notes.txt").write_text("no cube")

@@ -351,3 +351,11 @@ def test_the_job_is_found_by_its_name(make, tmp_path):
     assert done["index"] == str(tmp_path / "d" / "index.gpkg")
     with pytest.raises(InputError, match="CUBES is missing"):
         export_dataset(ExportParameters(output="x"), Progress())
+
+
+def test_a_sample_that_no_file_can_hold_is_refused_before_any_work(make, export, monkeypatch, tmp_path):
+    """It failed as a fault of the program, after the first cube."""
+    monkeypatch.setattr("minicuber.core.dataset.export.MAX_BYTES", 500)
+    with pytest.raises(InputError, match="A sample would have"):
+        export(make())
+    assert not list(tmp_path.glob("*dataset*")) and not list(tmp_path.glob(".dataset*"))

@@ -36,6 +36,20 @@ def test_views_and_other_orders_of_memory_are_written_as_they_read(tmp_path):
         np.testing.assert_array_equal(stored["s"], array[::2, ::-3])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "datetime64[D]", "<U9", "bool"])
+def test_large_arrays_are_packed_without_a_copy_of_them(tmp_path, dtype):
+    """Another path than that of small ones: dates and text have no buffer, noise does not get smaller."""
+    values = np.random.default_rng(0).integers(0, 2**62, 100_000).astype("int64")
+    array = (values.view("float32") if dtype == "float32" else values % 40_000).astype(dtype).reshape(-1, 100)
+    noise = values.view("uint8").reshape(-1, 80)
+    write_npz(tmp_path / "x.npz", {"a": array, "t": array.T, "noise": noise, "one": array[0, 0]})
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as stored:
+        for name, expected in (("a", array), ("t", array.T), ("noise", noise), ("one", array[0, 0])):
+            assert stored[name].dtype == expected.dtype
+            np.testing.assert_array_equal(stored[name], expected)
+    assert zipfile.ZipFile(tmp_path / "x.npz").testzip() is None
+
+
 def test_the_same_arrays_give_the_same_bytes():
     arrays = {"a": np.random.default_rng(0).random((50, 60)), "b": np.array(["x", "yy"])}
     first, second = (packed([Member(name, array) for name, array in arrays.items()]) for _ in range(2))

@@ -61,7 +61,7 @@ def cubes(make):
     return [make(f"c{n}", left=400_000.0 + 1000 * n, seed=n) for n in range(8)]
 
 
-@pytest.mark.parametrize("form", ["npz", "npz-sharded"])
+@pytest.mark.parametrize("form", ["npz", "npz-sharded", "seed"])
 def test_kill_9_and_run_again(cubes, export, contents, tmp_path, root, form, often):
     whole = arrays_and_numbers(export(cubes, "whole", format=form, **GIVEN), contents)
     given = {"cubes": [str(c) for c in cubes], "output": str(tmp_path / "killed"), "context": 6, "target": 3}
@@ -138,6 +138,27 @@ def test_a_changed_cube_does_not_continue_a_run(make, export, samples_of, monkey
     fresh = {str(a["sample_id"]): a for _, a in samples_of(export(path, "fresh"))}
     for _, arrays in samples_of(export(path)):
         np.testing.assert_array_equal(arrays["context"], fresh[str(arrays["sample_id"])]["context"])
+
+
+def test_features_in_another_temporary_file_continue_a_run(
+    cubes, export, contents, monkeypatch, tmp_path, often
+):
+    """QGIS writes PLACES to a new path in each run, which would have begun the export anew."""
+    import shapely
+
+    box = {"wkb": shapely.to_wkb(shapely.box(7.0, 46.0, 9.0, 48.0)).hex(), "value": "a"}
+    paths = [tmp_path / name for name in ("first.jsonl", "second.jsonl")]
+    for path in paths:
+        path.write_text(json.dumps(box) + "\n")
+    whole = contents(export(cubes, "whole", places=str(paths[0]), **GIVEN))
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            "minicuber.core.dataset.export.write_index", lambda *_: (_ for _ in ()).throw(OSError(5, "no"))
+        )
+        with pytest.raises(StorageError):
+            export(cubes, "twice", places=str(paths[0]), **GIVEN)
+    monkeypatch.setattr(work_module.Work, "_cube", lambda *_: pytest.fail("a cube is exported again"))
+    assert contents(export(cubes, "twice", places=str(paths[1]), **GIVEN)) == whole
 
 
 def test_a_damaged_state_is_not_trusted(cubes, export, contents, monkeypatch, tmp_path, often):
