@@ -119,7 +119,9 @@ class LayerOrder:
         """Whether it holds classes, and which: as its style says, else its file, else as its type will say."""
         file = legend_of_file(self._path, self._band or 1) if self._path else RasterLegend()
         style = self._style if self._band in (0, self._style.band) else RasterLegend()
-        if file.why and not style.why and self._method in MIXING:
+        # Newer versions of QGIS style a layer by its attribute table when they open it: that is the file's word too.
+        of_file = not style.why or set(style.colours) == {*file.names, *file.colours}
+        if file.why and of_file and self._method in MIXING:
             # What the file says of itself gives way to such a method, what the user chose as a style does not.
             return {"classes": False, "classes_why": f"{self._method} mixes values"}
         legend = completed(style, file)

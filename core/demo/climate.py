@@ -21,12 +21,13 @@ SOLAR_LEAD = site.LON / 15  # hours by which local solar time is ahead of UTC
 LAPSE = 0.0065  # K m-1, International Standard Atmosphere
 
 # Bits that are kept after the binary point: noise below the precision of a reanalysis only costs space.
-_BITS = {"t2m": 6, "d2m": 6, "tp": 20, "sp": 0, "ssrd": -8, "u10": 6, "v10": 6}
+_BITS = {"t2m": 6, "d2m": 6, "tp": 20, "sp": 0, "msl": 0, "ssrd": -8, "u10": 6, "v10": 6}
 _ATTRIBUTES = {
     "t2m": ("2 metre temperature", "air_temperature", "K"),
     "d2m": ("2 metre dewpoint temperature", "dew_point_temperature", "K"),
     "tp": ("Total precipitation", "lwe_thickness_of_precipitation_amount", "m"),
     "sp": ("Surface pressure", "surface_air_pressure", "Pa"),
+    "msl": ("Mean sea level pressure", "air_pressure_at_mean_sea_level", "Pa"),
     "ssrd": (
         "Surface solar radiation downwards",
         "integral_wrt_time_of_surface_downwelling_shortwave_flux_in_air",
@@ -109,11 +110,12 @@ def make_weather() -> Weather:
     tp = 1e-3 * 1.3 * wet[:, None, None] * showers
 
     # Barometric formula of the standard atmosphere, and the lows that bring the clouds.
-    base = 101325 * (1 - LAPSE * CELL_ELEVATION / 288.15) ** 5.2559
-    sp = base[None] + (-450 * synoptic + 350 * red_noise(rng, (n,), 60))[:, None, None]
+    of_sea_level = (1 - LAPSE * CELL_ELEVATION / 288.15) ** 5.2559
+    sp = 101325 * of_sea_level[None] + (-450 * synoptic + 350 * red_noise(rng, (n,), 60))[:, None, None]
     wind = 1.6 * red_noise(rng, (2, n), 9) + np.array([[1.2], [0.3]]) * (1 + synoptic)
     u10, v10 = wind[:, :, None, None] * (0.8 + CELL_ELEVATION / 4000)[None, None]
-    values = {"t2m": t2m, "d2m": d2m, "tp": tp, "sp": sp, "ssrd": ssrd, "u10": u10, "v10": v10}
+    msl = sp / of_sea_level[None]
+    values = {"t2m": t2m, "d2m": d2m, "tp": tp, "sp": sp, "msl": msl, "ssrd": ssrd, "u10": u10, "v10": v10}
     return Weather({name: _rounded(field, _BITS[name]) for name, field in values.items()}, cloudiness)
 
 

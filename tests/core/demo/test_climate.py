@@ -8,7 +8,16 @@ import xarray as xr
 from minicuber.core.demo.climate import dew_point, vapour_pressure
 from minicuber.core.demo.sun import sun_position
 
-UNITS = {"t2m": "K", "d2m": "K", "tp": "m", "sp": "Pa", "ssrd": "J m**-2", "u10": "m s**-1", "v10": "m s**-1"}
+UNITS = {
+    "t2m": "K",
+    "d2m": "K",
+    "tp": "m",
+    "sp": "Pa",
+    "msl": "Pa",
+    "ssrd": "J m**-2",
+    "u10": "m s**-1",
+    "v10": "m s**-1",
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +53,7 @@ def test_values_are_possible(era5):
         ("t2m", 250, 312),
         ("d2m", 245, 302),
         ("sp", 80000, 98000),
+        ("msl", 97000, 105000),
         ("tp", 0, 0.06),
         ("ssrd", 0, 3.7e6),
         ("u10", -25, 25),
