@@ -68,8 +68,7 @@ class Failed(Exception):
 def main(build: Path) -> int:
     build = build.resolve()
     profile, data, cube, picture, clean, dataset = (
-        build / name
-        for name in ("profile", "data", "minicube.nc", "minicuber.png", "cleaned.nc", "dataset")
+        build / name for name in ("profile", "data", "minicube.nc", "minicuber.png", "cleaned.nc", "dataset")
     )
     headless = not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     build.mkdir(parents=True, exist_ok=True)
@@ -124,7 +123,9 @@ def main(build: Path) -> int:
     say(f"Done. The cube of {built['N_DATES'].removesuffix('.0')} dates: {cube}")
     print(f"    A picture of it on the desktop: {picture}")
     print(f"    Without clouds: {clean}")
-    print(f"    {exported['N_SAMPLES'].removesuffix('.0')} samples, and what is in them: {dataset / 'index.html'}")
+    print(
+        f"    {exported['N_SAMPLES'].removesuffix('.0')} samples, and what is in them: {dataset / 'index.html'}"
+    )
     return 0
 
 
@@ -132,7 +133,9 @@ def say(text: str) -> None:
     print(f"\n{text}", flush=True)
 
 
-def run(algorithm: str, parameters: dict[str, str | list[str]], environment: dict[str, str]) -> dict[str, str]:
+def run(
+    algorithm: str, parameters: dict[str, str | list[str]], environment: dict[str, str]
+) -> dict[str, str]:
     """Run an algorithm of the plugin in `qgis_process`, show what it says, and return its results."""
     arguments = [
         f"--{name}={value}"
