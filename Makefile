@@ -173,11 +173,21 @@ demo: ## build a cube from synthetic data in real QGIS and show it on the deskto
 	need python qgis $$screen
 	exec "$(QGIS_PYTHON)" -B tests/demo/demo.py $(DEMO)
 
-test: ## run all tests: those of the core, then those inside QGIS
+test: ## run all tests: those of the core, and beside them those inside QGIS
 	@$(setup)
 	need python qgis gdal xvfb git processes
+	# Both want them: made before, so that neither waits for the other.
+	core_python >/dev/null
+	qgis_tests_python >/dev/null
+	log=build/test-qgis.log
+	( run_qgis_tests; [ $$failed = 0 ] || exit 1; [ $$ran = 1 ] || exit 3 ) >$$log 2>&1 &
+	qgis=$$!
+	say "The tests inside QGIS run at the same time, into $$log, which is shown at the end."
 	run_core_tests
-	run_qgis_tests
+	code=0
+	wait $$qgis || code=$$?
+	case $$code in 0) ran=1 ;; 3) ;; *) failed=1 ;; esac  # 3: ARGS chose none of them
+	cat $$log
 	conclude
 
 test-core: ## run the tests of the core (CORE_TESTS=tests/core/test_grid.py: some of them)
