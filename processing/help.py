@@ -11,6 +11,8 @@ _CUBE = (
     "The cube: a NetCDF file, or the .zgroup or zarr.json in a Zarr folder (or the folder itself), written by "
     "Minicuber, by earthnet-minicuber, or by others after the CF conventions."
 )
+_OUTPUT = "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr)."
+_OUTPUT_OR_ITSELF = _OUTPUT + " It may be the cube itself."
 
 HELP: dict[str, dict[str, str]] = {
     "setupenvironment": {
@@ -175,7 +177,7 @@ HELP: dict[str, dict[str, str]] = {
         ),
         "DRY_RUN": "Only search and estimate; nothing is downloaded or written.",
         "LOAD": _LOAD,
-        "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). Not needed for an estimate.",
+        "OUTPUT": _OUTPUT + " Not needed for an estimate.",
     },
     "attachlayers": {
         "NAME": "Attach layers",
@@ -229,7 +231,7 @@ HELP: dict[str, dict[str, str]] = {
         ),
         "DATE_TOLERANCE": "With nearest and last: the most days between a date and its raster; 0 for any number.",
         "LOAD": _LOAD,
-        "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). It may be the cube itself.",
+        "OUTPUT": _OUTPUT_OR_ITSELF,
     },
     "aggregatetime": {
         "NAME": "Aggregate over time",
@@ -264,7 +266,7 @@ HELP: dict[str, dict[str, str]] = {
             "date up to and including its own. All that lies on these dates is copied. Empty: regular steps."
         ),
         "LOAD": _LOAD,
-        "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). Not the cube itself.",
+        "OUTPUT": _OUTPUT + " Not the cube itself.",
     },
     "spectralindices": {
         "NAME": "Spectral indices",
@@ -297,7 +299,7 @@ HELP: dict[str, dict[str, str]] = {
             "and doy_cos, for each date. lonlat: lon and lat of each pixel, in degrees (WGS 84)."
         ),
         "LOAD": _LOAD,
-        "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). It may be the cube itself.",
+        "OUTPUT": _OUTPUT_OR_ITSELF,
     },
     "cleanclouds": {
         "NAME": "Clean clouds",
@@ -367,7 +369,7 @@ HELP: dict[str, dict[str, str]] = {
             "all that is there is clear."
         ),
         "LOAD": _LOAD,
-        "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). It may be the cube itself.",
+        "OUTPUT": _OUTPUT_OR_ITSELF,
         "REPORT": (
             "A web page to write: what was removed on which dates, gaps, and curves of some pixels before and after. "
             "The pictures stand beside it as PNG."
@@ -415,7 +417,7 @@ HELP: dict[str, dict[str, str]] = {
             "larger. A finer scale is computed at that pixel, with a warning."
         ),
         "LOAD": _LOAD,
-        "OUTPUT": "The cube to write: a NetCDF file (.nc) or a Zarr folder (.zarr). It may be the cube itself.",
+        "OUTPUT": _OUTPUT_OR_ITSELF,
     },
     "exportdataset": {
         "NAME": "Export dataset",

@@ -1,4 +1,4 @@
-"""What tests share: a QGIS profile with the plugin, `qgis_process` in it, and a look at processes."""
+"""What tests share: code in the Python of the core, a QGIS profile with the plugin, `qgis_process`, and processes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,21 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def in_the_core(code: str, folder: Path = ROOT) -> str:
+    """What code prints in the Python of the core, which knows this checkout as `minicuber`; run in a folder."""
+    loader = (
+        "import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location('minicuber', {str(ROOT / '__init__.py')!r}, "
+        f"submodule_search_locations=[{str(ROOT)!r}])\n"
+        "sys.modules['minicuber'] = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(sys.modules['minicuber'])\n"
+    )
+    command = [os.environ["MINICUBER_PYTHON"], "-I", "-B", "-c", loader + code]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def make_profile(folder: Path) -> Path:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
+import helpers
 import pytest
 from minicuber.processing.help import HELP
 from minicuber.processing.provider import ALGORITHMS
 from qgis.core import QgsApplication
 
+# Parameters with choices, and what the core calls these.
+CHOICES = {
+    "MODE": "MODES", "METHOD": "METHODS", "SNOW": "SNOW", "DROP": "DROPPED", "UNIT": "UNITS", "SPLIT": "SPLIT_KINDS",
+    "SMOOTHING": "SMOOTHINGS", "FORMAT": "FORMAT_NAMES",
+}  # fmt: skip
 # Frozen: saved models and scripts use these names. Add, never rename.
 FROZEN = {
     "setupenvironment": {"RECREATE": False},
@@ -145,3 +153,33 @@ def test_bands_of_the_dialog_are_those_of_the_core(root):
     text = (root / "core/sources/sentinel2_bands.py").read_text()
     assert all(f'"{band}": Band(' in text for band in BANDS)
     assert text.count(": Band(") == len(BANDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "kind"),
+    [
+        ("cleanclouds", "minicuber.core.cleaning.options", "CleaningOptions"),
+        ("exportdataset", "minicuber.core.dataset.parameters", "ExportParameters"),
+    ],
+)
+def test_defaults_and_choices_are_those_of_the_core(provider, name, source, kind):
+    """The algorithm cannot import the core's packages, so it says again what the core says."""
+    code = (
+        "import dataclasses, importlib, json\n"
+        f"module = importlib.import_module({source!r})\n"
+        f"fields = dataclasses.fields(module.{kind})\n"
+        "defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}\n"
+        f"choices = {{n: list(getattr(module, n)) for n in {list(CHOICES.values())!r} if hasattr(module, n)}}\n"
+        "print(json.dumps([defaults, choices]))\n"
+    )
+    defaults, choices = json.loads(helpers.in_the_core(code))
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById(f"minicuber:{name}")
+    compared = 0
+    for definition in algorithm.parameterDefinitions():
+        key = definition.name().lower()
+        if key in defaults and definition.type() in ("number", "enum"):
+            assert definition.defaultValue() == defaults[key], key
+            compared += 1
+    assert compared > 10
+    options = {d.name(): d.options() for d in algorithm.parameterDefinitions() if d.type() == "enum"}
+    assert {each: choices[CHOICES[each]] for each in options} == options

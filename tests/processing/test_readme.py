@@ -69,25 +69,10 @@ def test_snippet_of_pyqgis_runs(blocks, provider, place, monkeypatch, qgis_proce
 
 
 @pytest.mark.parametrize("number", [3, 4, 6])
-def test_snippets_of_plain_python_run_in_the_cores_environment(blocks, root, place, number):
-    loader = (
-        "import importlib.util, sys\n"
-        f"spec = importlib.util.spec_from_file_location('minicuber', {str(root / '__init__.py')!r}, "
-        f"submodule_search_locations=[{str(root)!r}])\n"
-        "sys.modules['minicuber'] = importlib.util.module_from_spec(spec)\n"
-        "spec.loader.exec_module(sys.modules['minicuber'])\n"
-    )
-    python = os.environ["MINICUBER_PYTHON"]
-    done = subprocess.run(
-        [python, "-I", "-B", "-c", loader + blocks[number]],
-        cwd=place,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def test_snippets_of_plain_python_run_in_the_cores_environment(blocks, place, number):
+    said = helpers.in_the_core(blocks[number], place)
     if number in (3, 4):
-        assert "2021-06-" in done.stdout
+        assert "2021-06-" in said
 
 
 def test_snippet_of_pytorch_runs(blocks, root, place):
