@@ -169,7 +169,7 @@ def _add(
     if "variable" in entry.info:
         _dress(layer, entry)
     elif "style" in entry.info:
-        entry.info["style"](layer)
+        _dress_features(layer, entry)
     project.addMapLayer(layer, False)
     # Collapsed before it is in the tree: the view would leave some legends open that are closed later.
     node = QgsLayerTreeLayer(layer)
@@ -202,6 +202,12 @@ def _dress(layer: QgsRasterLayer, entry: Entry) -> None:
     layer.setCustomProperty(LOOK_PROPERTY, fingerprint(layer))
 
 
+def _dress_features(layer: QgsVectorLayer, entry: Entry) -> None:
+    """Style of a layer of features, which says itself how it looks."""
+    entry.info["style"](layer)
+    layer.setCustomProperty(LOOK_PROPERTY, layer.renderer().dump())
+
+
 def _set_facts(layer: QgsRasterLayer, entry: Entry) -> None:
     """What holds of a layer whatever it looks like."""
     if entry.number:
@@ -216,6 +222,8 @@ def _reopen(project: QgsProject, layer: QgsMapLayer, entry: Entry, source: str) 
     """Let a layer show what the cube is now. Our style is made anew; the user's stays, on the date that it showed."""
     if not isinstance(layer, QgsRasterLayer):
         layer.reload()
+        if "style" in entry.info and layer.renderer().dump() == layer.customProperty(LOOK_PROPERTY, ""):
+            _dress_features(layer, entry)
         return
     changed = layer.renderer() is not None and fingerprint(layer) != layer.customProperty(LOOK_PROPERTY, "")
     band, dates = shown_band(layer), str(layer.customProperty(DATES_PROPERTY, "")).split(",")

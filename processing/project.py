@@ -38,7 +38,8 @@ class ProjectLoader(QObject):
     def request(self, title: str, source: str, layers: list[dict[str, Any]], **options: Any) -> None:
         """Load `layers` as the group `title`; a group of the same `source` is brought up to date in its place.
 
-        A layer is a dictionary as `LayerInfo` of the core has it, or `{"path", "name"}` of a plain file.
+        A layer is a dictionary as `LayerInfo` of the core has it, or `{"path", "name"}` of a plain file, of features
+        with a function `style` that gives them their look.
         `options`: those of `update_group`.
         """
         self._asked.emit(title, source, layers, options)

@@ -77,6 +77,18 @@ def test_a_dataset_is_written_and_its_index_shown(export, tmp_path):
     assert (folder / "index.html").stat().st_size > 10_000
 
 
+def test_an_index_that_is_open_shows_the_new_dataset(export):
+    """The samples and their colours; what the user made of the look stays."""
+    export(MAX_SAMPLES=3, LOAD=True)
+    folds = {"SPLIT": "kfold", "SPLIT_OPTIONS": '{"folds": 3, "unit": "pixel"}'}
+    export(MAX_SAMPLES=6, LOAD=True, **folds)
+    (shown,) = QgsProject.instance().mapLayers().values()
+    assert shown.featureCount() == 6 * 8 and shown.renderer().classAttribute() == "fold"
+    shown.renderer().deleteCategory(0)
+    export(MAX_SAMPLES=3, LOAD=True)
+    assert shown.featureCount() == 3 * 8 and shown.renderer().classAttribute() == "fold"
+
+
 def test_patches_in_shards_cleaned_without_the_future(export):
     result = export(
         UNIT="patch", PATCH_SIZE=16, FORMAT="npz-sharded", SMOOTHING="context", SHIFT=1,
