@@ -25,7 +25,9 @@ class Messages:
         """An algorithm has written `path`: its name leads to it in the file manager."""
         url = QUrl.fromLocalFile(path).toString(QUrl.ComponentFormattingOption.FullyEncoded)
         link = f'<a href="{escape(url)}">{escape(os.path.basename(path))}</a>'
-        self._show(tr("Cube written: {}").format(link), Qgis.MessageLevel.Success)
+        is_cube = path.lower().endswith((".nc", ".zarr"))
+        text = tr("Cube written: {}") if is_cube else tr("Dataset written: {}")
+        self._show(text.format(link), Qgis.MessageLevel.Success)
 
     def failed(self, algorithm: str, why: str) -> None:
         """An algorithm failed at its work."""

@@ -283,6 +283,13 @@ def test_message_leads_to_the_cube_and_to_the_log(qgis_iface):
     assert interface.messages == ["the log"]
 
 
+def test_a_dataset_is_not_called_a_cube(qgis_iface):
+    interface = Bar(qgis_iface)
+    Messages(interface).written("Export dataset", "/data/forest")
+    assert wait_for(lambda: interface.bar.items())
+    assert interface.bar.items()[0].text().startswith("Dataset written: <a ")
+
+
 def test_failure_is_said_as_one_and_success_never_with_it(qgis_iface, qgis_processing):
     interface = Bar(qgis_iface)
     plugin = load_plugin(interface)
