@@ -17,25 +17,24 @@ import shapely
 
 from ..errors import InputError, StorageError
 
+INDEX = "index.gpkg"
 LAYER = "samples"
 FIELDS = (
     "sample_id", "file", "row", "split", "fold", "cube", "pixel_row", "pixel_column", "size", "context_start",
     "context_end", "target_start", "target_end", "lon", "lat",
 )  # fmt: skip
-CHANGED = (
-    "1980-01-01T00:00:00.000Z"  # what a GeoPackage says of its last change, the same for the same samples
-)
+# What a GeoPackage says of its last change: the same for the same samples.
+CHANGED = "1980-01-01T00:00:00.000Z"
 Table = dict[str, np.ndarray]
 
 
-def write_index(path: Path, tables: Iterable[Table]) -> int:
-    """Write the index whole; returns how many samples it has.
+def write_index(path: Path, tables: Iterable[Table]) -> None:
+    """Write the index whole.
 
     `tables`: arrays by the names of `FIELDS`, (sample,), a cube's or block's at a time. Raises `StorageError`.
     """
     part = path.with_name(f"{path.stem}.part{path.suffix}")
     part.unlink(missing_ok=True)
-    count = 0
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": CHANGED})
     try:
         for table in tables:
@@ -50,8 +49,8 @@ def write_index(path: Path, tables: Iterable[Table]) -> int:
                 layer=LAYER,
                 driver="GPKG",
                 append=part.exists(),
+                dataset_options={"VERSION": "1.2"},  # GDAL before 3.7, of QGIS 3.22, warns of a newer one
             )
-            count += len(table["lon"])
         os.replace(part, path)
     except (
         pyogrio.errors.DataSourceError,
@@ -62,7 +61,6 @@ def write_index(path: Path, tables: Iterable[Table]) -> int:
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
         part.unlink(missing_ok=True)
-    return count
 
 
 def _column(values: np.ndarray) -> np.ndarray:
@@ -76,10 +74,10 @@ def read_index(folder: Path, most: int = 0) -> Table:
 
     `most`: about how many samples to read, spread evenly; 0 for all.
     """
-    path = Path(folder) / "index.gpkg"
+    path = Path(folder) / INDEX
     if not path.is_file():
         raise InputError(
-            f"{folder} is no dataset: it has no index.gpkg.", "Choose the folder of an exported dataset."
+            f"{folder} is no dataset: it has no {INDEX}.", "Choose the folder of an exported dataset."
         )
     try:
         step = -(-pyogrio.read_info(path, layer=LAYER)["features"] // most) if most else 1
